@@ -63,7 +63,7 @@ export type Match =
   | { readonly kind: 'recent'; readonly name: string; readonly action: RecentAction }
   | { readonly kind: 'nfacct'; readonly name: string }
   | { readonly kind: 'set'; readonly set: Negatable<{ readonly name: string; readonly directions: string }> }
-  /** Words as iptables-save has them, from `-m` on. */
+  /** Words as they stand in the line, quotes included, from `-m` on; any words when nothing of the rule was understood. */
   | { readonly kind: 'unknown'; readonly words: readonly string[] }
 
 export type RecentAction =
@@ -80,7 +80,14 @@ export type Target =
   | { readonly kind: 'masquerade'; readonly randomFully: boolean }
   /** mark = (mark AND NOT mask) XOR value */
   | { readonly kind: 'mark'; readonly xmark: MarkBits }
+  /** Words as they stand in the line, quotes included, from `-j` on. */
   | { readonly kind: 'unknown'; readonly words: readonly string[] }
+
+/** The chain that a rule hands packets to, if it does. */
+export function jumpTarget(rule: Rule): ChainName | undefined {
+  const { target } = rule
+  return target?.kind === 'jump' || target?.kind === 'goto' ? target.chain : undefined
+}
 
 /** The probability at which `statistic` passes, as a number from 0 to 1. */
 export function probabilityOf(threshold: number): number {

@@ -5,10 +5,16 @@ import type { Cidr, Family, Ip } from './address.ts'
 import type { ObjectKey, Protocol } from './object-name.ts'
 
 export interface Snapshot {
-  readonly services: ReadonlyMap<ObjectKey, Service>
-  /** By the Service they belong to, sorted by slice name; an unchanged list keeps its identity. */
-  readonly endpointSlices: ReadonlyMap<ObjectKey, readonly EndpointSlice[]>
+  /** Sorted by key. */
+  readonly services: readonly ServiceEntry[]
   readonly nodes: ReadonlyMap<string, Node>
+}
+
+/** A Service with its EndpointSlices, sorted by name. When neither changed, it is the same object as before. */
+export interface ServiceEntry {
+  readonly key: ObjectKey
+  readonly service: Service
+  readonly slices: readonly EndpointSlice[]
 }
 
 export type TrafficPolicy = 'Cluster' | 'Local'

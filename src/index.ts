@@ -1,0 +1,46 @@
+/**
+ * sluice as a library: what `sluice render` does, in steps.
+ *
+ * ```ts
+ * import { assembleSnapshot, compile, defaultProxyConfig, describeNode, link, parseDocuments, printSave } from 'sluice'
+ * import { readFileSync } from 'node:fs'
+ *
+ * const { objects } = parseDocuments(readFileSync('cluster.yaml', 'utf8'), 'cluster.yaml')
+ * const { snapshot, issues } = assembleSnapshot(objects)
+ * const config = defaultProxyConfig()
+ * const { facts } = describeNode('node1', snapshot.nodes.get('node1'), config, undefined)
+ * const program = compile(snapshot, config, facts, 'ipv4')
+ * console.log(printSave(link(program)))
+ * ```
+ *
+ * All of it is pure: no clock, process, network or environment. Bad input is returned as issues, never thrown.
+ *
+ * @packageDocumentation
+ */
+export { decodeHost } from './host/host-file.ts'
+export type { Chunk, Entry, OwnedChain } from './iptables/chunk.ts'
+export { compile, createCompiler } from './iptables/compile.ts'
+export { diffRulesets } from './iptables/diff.ts'
+export { diffPrograms } from './iptables/diff-programs.ts'
+export { describeRules, type FamilyRules, type RuleDocument } from './iptables/document.ts'
+export { isSharedChain, link, linkServices } from './iptables/link.ts'
+export { parseSave } from './iptables/parse.ts'
+export { canonicalise, printSave } from './iptables/print.ts'
+export { printPayload } from './iptables/print-payload.ts'
+export { printRule } from './iptables/print-rule.ts'
+export { chunkOf, type Program } from './iptables/program.ts'
+export { printRestore, type RulesetChange } from './iptables/restore.ts'
+export type { Chain, Match, Rule, Ruleset, Table, Target } from './iptables/rule.ts'
+export { measureProgram } from './iptables/statistics.ts'
+export { parseDocuments, type RawObject } from './kube/documents.ts'
+export { assembleSnapshot } from './kube/manifest.ts'
+export { decodeProxyConfig, defaultProxyConfig } from './kube/proxy-config.ts'
+export { type Cidr, type Family, type Ip, parseCidr, parseIp } from './model/address.ts'
+export type { ProxyConfig } from './model/config.ts'
+export type { Host, HostFeatures } from './model/host.ts'
+export { formatIssue, type Issue, type Place } from './model/issue.ts'
+export type { NodeFacts } from './model/node.ts'
+export type { Decision, Endpoint, ServicePort } from './model/service-port.ts'
+export type { EndpointSlice, Node, Service, ServiceEntry, Snapshot } from './model/snapshot.ts'
+export { findConflicts } from './resolve/conflicts.ts'
+export { describeNode } from './resolve/node-facts.ts'
