@@ -1,7 +1,11 @@
 // The commands and their options. What a command does is loaded when it runs, so that --help is quick.
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { Failure } from './failure.ts'
+import type { GoldenCommandOptions } from './golden.ts'
 import type { RenderOptions } from './options.ts'
-import { addProxyFlags, givenProxyFlags } from './proxy-options.ts'
+import { addProxyFlags, givenProxyFlags, optionTerm } from './proxy-options.ts'
+import type { Streams } from './streams.ts'
+import { printable } from './terminal.ts'
 
 const RENDER_EXAMPLES = `
 Examples:
@@ -12,19 +16,42 @@ Examples:
   sluice render -f cluster.yaml --service default/my-nginx
   sluice render -f cluster.yaml --config kube-proxy.yaml --host host.json -o json
 
+kube-proxy's other flags are accepted and ignored, but for --cleanup, --init-only and --write-config-to. Flags with
+[=true|false] take a value only behind the =.
+
 Exit codes: 0 rendered; 1 rendered, but some input had to be skipped (0 with --keep-going); 2 nothing rendered.`
 
-/** `setExitCode` hears how a command ended. */
-export function createProgram(version: string, setExitCode: (code: number) => void): Command {
+const GOLDEN_HELP = `
+A scenario is a folder with cluster.yaml (any manifests; or cluster.1.yaml, cluster.2.yaml ... for a story in steps), an
+optional host.json, and a folder for each configuration, such as iptables/ with config.yaml. Its outputs are written
+into that folder: iptables-save, ip6tables-save, issues when the input has some, and for each further step of a story
+iptables-plan.2 and ip6tables-plan.2, what is sent to the kernel to get there from the step before.
+
+Examples:
+  sluice golden scenarios/                 do your manifests still come to the rules that you reviewed?
+  sluice golden --write scenarios/         they are meant to change: write the new rules, then review them as a diff
+  sluice golden --summary scenarios/       what changed, each distinct change once
+
+Exit codes: 0 as expected; 1 something differs, or a file is there that no scenario produces; 2 not rendered.`
+
+/** `setExitCode` hears how a command ended. Throws what parsing or a command throws. */
+export function createProgram(version: string, streams: Streams, setExitCode: (code: number) => void): Command {
   const program = new Command('sluice')
     .description('Programs a Linux node so that Kubernetes Services work, and shows what it programs.')
     .version(version)
     .exitOverride()
+    .configureHelp({ optionTerm })
+    .configureOutput({
+      writeOut: (text) => streams.stdout.write(text),
+      writeErr: (text) => streams.stderr.write(text.split('\n').map(printable).join('\n')),
+    })
     .showHelpAfterError('(add --help for the options)')
+    .addHelpText('after', '\nStart with sluice render -f cluster.yaml; sluice render --help shows more examples.')
   const render = program
     .command('render')
     .description('Print the rules of a node, byte for byte as kube-proxy would program them; needs no root')
     .addHelpText('after', RENDER_EXAMPLES)
+    .allowExcessArguments(true)
   addInputOptions(render)
   addNodeOptions(render)
   render
@@ -34,39 +61,87 @@ export function createProgram(version: string, setExitCode: (code: number) => vo
         .choices(['save', 'restore', 'json', 'yaml'])
         .default('save'),
     )
-    .option('--out <dir>', 'write files into this folder instead, one folder per node with --all-nodes')
-    .option('--service <namespace/name>', 'only what belongs to this Service, its lines in shared chains included')
+    .option(
+      '--out <dir>',
+      'write iptables-save, iptables-restore, ip6tables-save and ip6tables-restore into this folder instead, or with --all-nodes into a folder per node',
+      notEmpty,
+    )
+    .option(
+      '--service <namespace/name>',
+      'only what belongs to this Service, its lines in shared chains included',
+      notEmpty,
+    )
     .option('--keep-going', 'exit with 0 even if some input had to be skipped')
-    .action(async (options: Omit<RenderOptions, 'proxyFlags'>, command: Command) => {
+    .action(async (options: Omit<RenderOptions, 'filename' | 'proxyFlags'>, command: Command) => {
+      refuseWords(command.args)
       const { render: run } = await import('./render.ts')
-      setExitCode(await run({ ...options, proxyFlags: givenProxyFlags(command) }))
+      setExitCode(await run({ filename: [], ...options, proxyFlags: givenProxyFlags(command) }, streams))
     })
   addProxyFlags(render)
+  program
+    .command('golden')
+    .description('Check scenarios, folders of manifests, against the rules that are stored beside them')
+    .argument('[folders...]', 'scenarios, or folders of them', ['.'])
+    .option('--write', 'write the outputs anew; never inputs, never anything below a folder named recorded')
+    .option('--summary', 'show each distinct change once, with the number of files')
+    .addHelpText('after', GOLDEN_HELP)
+    .action(async (folders: readonly string[], options: GoldenCommandOptions) => {
+      const { golden } = await import('./golden.ts')
+      setExitCode(await golden(folders, options))
+    })
   return program
 }
 
 function addInputOptions(command: Command): void {
+  const file = new Option('-f, --filename <file>', 'manifests: a file, a folder, or - for standard input; repeatable')
   command
     .optionsGroup('Input:')
-    .option('-f, --filename <file>', 'manifests: a file, a folder, or - for standard input; repeatable', collect, [])
+    .addOption(file.argParser(collect))
     .option(
       '--kubeconfig <file>',
       'read a live cluster; without -f, $KUBECONFIG, ~/.kube/config or the Pod that sluice runs in',
+      notEmpty,
     )
-    .option('--context <name>', 'context of the kubeconfig')
-    .option('--config <file>', 'KubeProxyConfiguration v1alpha1, YAML or JSON')
+    .option('--context <name>', 'context of the kubeconfig', notEmpty)
+    .option('--master <url>', 'the API server, over the one of the kubeconfig', notEmpty)
+    .option('--config <file>', 'KubeProxyConfiguration v1alpha1, YAML or JSON', notEmpty)
+    .addOption(
+      new Option(
+        '--mode <mode>',
+        "short for --proxy-mode, and counts beside --config too, over the file's mode",
+      ).choices(['iptables', 'ipvs', 'nftables']),
+    )
 }
 
 function addNodeOptions(command: Command): void {
   command
     .optionsGroup('Node:')
-    .option('--node <name>', 'the node to render; default: hostnameOverride, the only Node of the input, this host')
+    .option(
+      '--node <name>',
+      'the node to render; default: hostnameOverride, the only Node of the input, this host',
+      notEmpty,
+    )
     .option('--all-nodes', 'every Node of the input')
-    .option('--host <file|live>', "the node's interfaces and features: a host.json, or live for this machine")
+    .option('--host <file|live>', "the node's interfaces and features: a host.json, or live for this machine", notEmpty)
     .option('--features <list>', 'override features: nfacct=false,randomFully=true,tcpBeLiberal=false')
     .optionsGroup('Output:')
 }
 
-function collect(value: string, previous: readonly string[]): readonly string[] {
-  return [...previous, value]
+function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  const given = notEmpty(value)
+  return previous.includes(given) ? previous : [...previous, given]
+}
+
+/** An empty value is mostly a shell variable that was not set. */
+function notEmpty(value: string): string {
+  if (value !== '') return value
+  throw new InvalidArgumentError('It is empty: give a value, or leave the option out.')
+}
+
+/** Words that belong to no option: what a shell makes of `-f *.yaml`, or the value of a boolean flag. */
+function refuseWords(words: readonly string[]): void {
+  const [word] = words
+  if (word === undefined) return
+  const advice = ['true', 'false'].includes(word) ? `write --FLAG=${word}` : 'give each file its own -f, or its folder'
+  throw new Failure(`'${word}' belongs to no option: ${advice}`)
 }

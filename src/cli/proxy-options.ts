@@ -1,30 +1,56 @@
 // kube-proxy's own flags as options of a command: same names, same meaning.
 import { type Command, Option } from 'commander'
-import { PROXY_FLAGS, type ProxyFlag, spellFlag } from '../kube/proxy-flag-table.ts'
+import { findProxyFlag, PROXY_FLAGS, type ProxyFlag, spellFlag } from '../kube/proxy-flag-table.ts'
 import type { GivenFlags } from '../kube/proxy-flags.ts'
 
-/** `config` has its own entry among the input options. */
-const FLAGS = PROXY_FLAGS.filter((flag) => flag.bearsOnRules && flag.name !== 'config')
+/** Those that have their own entry among the options. */
+const SHARED: ReadonlySet<string> = new Set(['config', 'kubeconfig', 'master'])
+/** Those that ask kube-proxy to do something else. */
+const OTHER_TASKS: ReadonlySet<string> = new Set(['cleanup', 'init-only', 'write-config-to'])
+const FLAGS = PROXY_FLAGS.filter((flag) => !SHARED.has(flag.name) && !OTHER_TASKS.has(flag.name))
+const BOOLEAN = '<bool>'
 
-/** Adds the flags that bear on rules. */
+/** Adds all flags, so that a command line of kube-proxy can be kept; help shows those that bear on rules. */
 export function addProxyFlags(command: Command): void {
-  command.optionsGroup("kube-proxy's flags (without --config):")
-  for (const flag of FLAGS) command.addOption(toOption(flag))
+  command.optionsGroup("kube-proxy's flags (--config replaces all but the last):")
+  for (const flag of FLAGS) command.addOption(toOption(flag).hideHelp(!flag.bearsOnRules))
 }
 
 /** What was given on the command line of these flags. */
 export function givenProxyFlags(command: Command): GivenFlags {
-  const given = FLAGS.flatMap((flag): [string, string | boolean | readonly string[]][] => {
+  const given = FLAGS.flatMap((flag): [string, string | readonly string[]][] => {
     const value: unknown = command.getOptionValue(toOption(flag).attributeName())
-    if (typeof value === 'string' || typeof value === 'boolean') return [[flag.name, value]]
+    if (typeof value === 'string') return [[flag.name, value]]
     return Array.isArray(value) ? [[flag.name, value.map(String)]] : []
   })
   return new Map(given)
 }
 
+/**
+ * Arguments as kube-proxy's flag library takes them: underscores in names count as dashes, and a boolean flag has a
+ * value only behind `=`, so that it never swallows the next word.
+ */
+export function normaliseArguments(args: readonly string[]): string[] {
+  const end = args.indexOf('--')
+  return args.map((argument, index) => {
+    if (!argument.startsWith('--') || (end >= 0 && index >= end)) return argument
+    const [name = '', ...value] = argument.split('=')
+    const dashed = name.replaceAll('_', '-')
+    if (value.length > 0) return [dashed, ...value].join('=')
+    return findProxyFlag(dashed)?.type === 'bool' ? `${dashed}=true` : dashed
+  })
+}
+
+/** How an option stands in help. */
+export function optionTerm({ flags }: Option): string {
+  return flags.replace(` ${BOOLEAN}`, '[=true|false]')
+}
+
 function toOption(flag: ProxyFlag): Option {
   const shown = flag.default === '' ? flag.help : `${flag.help} (default: ${flag.default})`
-  const option = new Option(`${spellFlag(flag)} ${flag.type === 'bool' ? '[true|false]' : `<${flag.type}>`}`, shown)
+  const short = flag.name.length === 1 ? `${spellFlag(flag)}, ` : ''
+  const option = new Option(`${short}--${flag.name} ${flag.type === 'bool' ? BOOLEAN : `<${flag.type}>`}`, shown)
+  if (short !== '') return option.argParser((value: string) => value.replace(/^=/, ''))
   if (flag.type !== 'list' && flag.type !== 'gates') return option
   return option.argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value])
 }

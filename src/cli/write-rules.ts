@@ -1,16 +1,19 @@
 // Rules -> standard output, or files of a folder.
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import path from 'node:path'
-import { stringify } from 'yaml'
-import { DOCUMENT_VERSION, describeRules, type RuleDocument } from '../iptables/document.ts'
+import { DOCUMENT_VERSION, describeRules, type FamilyRules, type RuleDocument } from '../iptables/document.ts'
 import { link, linkServices } from '../iptables/link.ts'
 import { canonicalise, printSave } from '../iptables/print.ts'
-import { printPayload, printServicesPayload } from '../iptables/print-payload.ts'
+import { printServicesPayload, writePayload } from '../iptables/print-payload.ts'
 import type { Program } from '../iptables/program.ts'
+import type { Ruleset } from '../iptables/rule.ts'
 import type { Family } from '../model/address.ts'
 import type { NodeFacts } from '../model/node.ts'
 import { Failure } from './failure.ts'
-import type { RenderOptions } from './options.ts'
+import type { OutputOptions } from './options.ts'
+import { reasonOf } from './read-text.ts'
+import type { OutputStream } from './streams.ts'
+import { type Pieces, writeOut } from './write-out.ts'
 
 export interface RenderedNode {
   readonly node: NodeFacts
@@ -18,68 +21,125 @@ export interface RenderedNode {
   readonly programs: readonly Program[]
 }
 
+export interface WriteOptions extends OutputOptions {
+  readonly allNodes?: true
+}
+
 /** The names of a family's tools, which are the names of its files. */
 const TOOLS: Readonly<Record<Family, string>> = { ipv4: 'iptables', ipv6: 'ip6tables' }
+const FILE_FORMATS = ['save', 'restore'] as const
+type FileFormat = (typeof FILE_FORMATS)[number]
 
-export async function writeRules(rendered: readonly RenderedNode[], options: RenderOptions): Promise<void> {
-  if (options.out !== undefined) writeFiles(rendered, options.out, options)
-  else await writeOut(printAll(rendered, options))
-}
-
-function printAll(rendered: readonly RenderedNode[], options: RenderOptions): string {
+/** @throws Failure when it can't be written. */
+export async function printRendered(
+  rendered: readonly RenderedNode[],
+  options: WriteOptions,
+  stdout: OutputStream,
+): Promise<void> {
   const { output } = options
-  if (output === 'save' || output === 'restore') {
-    const texts = rendered.flatMap(({ node, programs }) =>
-      programs.map((program) => ({ heading: `# ${node.name}: ${TOOLS[program.family]}-${output}\n`, program })),
-    )
-    const headed = texts.length > 1
-    return texts.map(({ heading, program }) => (headed ? heading : '') + printRules(program, output, options)).join('')
+  const isText = output === 'save' || output === 'restore'
+  await writeOut(isText ? printTexts(rendered, output, options) : await printModel(rendered, output, options), stdout)
+}
+
+/** Headings where there are several texts, so that a single one can go to iptables-restore as it is. */
+function* printTexts(rendered: readonly RenderedNode[], format: FileFormat, options: WriteOptions): Pieces {
+  const headed = rendered.length > 1 || options.family === undefined
+  for (const { node, programs } of rendered) {
+    for (const program of programs) {
+      if (headed) yield `# ${node.name}: ${TOOLS[program.family]}-${format}\n`
+      yield* printRules(program, format, options)
+    }
   }
-  const documents = rendered.map((node) => documentOf(node, options))
-  if (output === 'yaml')
-    return documents.map((document) => stringify(document, { aliasDuplicateObjects: false })).join('---\n')
-  return documents.map((document) => `${JSON.stringify(document, undefined, 2)}\n`).join('')
 }
 
-function printRules(program: Program, output: 'save' | 'restore', { service }: RenderOptions): string {
-  if (output === 'restore') return service === undefined ? printPayload(program) : printServicesPayload(program)
-  return printSave(canonicalise(rulesetOf(program, service)))
+function printRules(program: Program, format: FileFormat, { service }: WriteOptions): Pieces {
+  if (format === 'restore') {
+    return service === undefined ? writePayload(program).blocks() : [printServicesPayload(program)]
+  }
+  return [printSave(canonicalise(rulesetOf(program, service)))]
 }
 
-function rulesetOf(program: Program, service: string | undefined) {
+function rulesetOf(program: Program, service: string | undefined): Ruleset {
   return service === undefined ? link(program) : linkServices(program)
 }
 
-function documentOf({ node, programs }: RenderedNode, { service }: RenderOptions): RuleDocument {
+/** One document; with --all-nodes a list of them, also when there is one node. */
+async function printModel(
+  rendered: readonly RenderedNode[],
+  output: 'json' | 'yaml',
+  options: WriteOptions,
+): Promise<string> {
+  const documents = rendered.map((node) => documentOf(node, options))
+  const value =
+    options.allNodes === true ? { apiVersion: DOCUMENT_VERSION, kind: 'NodeRulesList', items: documents } : documents[0]
+  try {
+    if (output === 'json') return `${JSON.stringify(value, undefined, 2)}\n`
+    const { stringify } = await import('yaml')
+    return stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 })
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new Failure(`-o ${output}: there are too many rules for one text: limit them with --family or --service`)
+  }
+}
+
+function documentOf({ node, programs }: RenderedNode, { service }: WriteOptions): RuleDocument {
   return {
     apiVersion: DOCUMENT_VERSION,
     kind: 'NodeRules',
     node: node.name,
     mode: 'iptables',
-    families: programs.map((program) => describeRules(program, rulesetOf(program, service))),
+    families: programs.map((program) => describeFamily(program, service)),
   }
 }
 
-function writeFiles(rendered: readonly RenderedNode[], folder: string, options: RenderOptions): void {
+/** A single Service names few of the node's counters, if any. */
+function describeFamily(program: Program, service: string | undefined): FamilyRules {
+  const described = describeRules(program, rulesetOf(program, service))
+  if (service === undefined) return described
+  const matches = described.tables.flatMap(({ chains }) =>
+    chains.flatMap(({ rules }) => rules.flatMap((it) => it.matches)),
+  )
+  const named = new Set(matches.flatMap((match) => (match.kind === 'nfacct' ? match.name : [])))
+  return { ...described, nfacct: described.nfacct.filter((name) => named.has(name)) }
+}
+
+/** Returns how many files were written. @throws Failure when one can't be. */
+export function writeFiles(rendered: readonly RenderedNode[], folder: string, options: WriteOptions): number {
+  let files = 0
   try {
     for (const { node, programs } of rendered) {
+      // Names of Nodes are DNS names, so this is always a folder of its own below `folder`.
       const place = options.allNodes === true ? path.join(folder, node.name) : folder
-      mkdirSync(place, { recursive: true })
+      makeFolder(path.resolve(place))
       for (const program of programs) {
-        for (const output of ['save', 'restore'] as const) {
-          writeFileSync(path.join(place, `${TOOLS[program.family]}-${output}`), printRules(program, output, options))
+        for (const format of FILE_FORMATS) {
+          writePieces(path.join(place, `${TOOLS[program.family]}-${format}`), printRules(program, format, options))
+          files += 1
         }
       }
     }
   } catch (error) {
-    throw new Failure(`--out ${folder}: ${error instanceof Error ? error.message : String(error)}`)
+    if (error instanceof Error && 'code' in error) throw new Failure(`--out ${folder}: ${reasonOf(error)}`)
+    throw error
   }
+  return files
 }
 
-/** Resolves when everything is handed over; a reader that has seen enough (`| head`) is no error. */
-function writeOut(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' ? resolve() : reject(error)))
-    process.stdout.write(text, () => resolve())
-  })
+/** Node's own `recursive` never returns where the kernel answers ENOENT whatever there is, as in /proc. */
+function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return
+  if (folder !== path.dirname(folder)) makeFolder(path.dirname(folder))
+  mkdirSync(folder)
+}
+
+function writePieces(file: string, pieces: Pieces): void {
+  const descriptor = openSync(file, 'w')
+  try {
+    for (const piece of pieces) {
+      const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece
+      for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at)
+    }
+  } finally {
+    closeSync(descriptor)
+  }
 }

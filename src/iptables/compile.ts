@@ -35,45 +35,86 @@ export function createCompiler(config: ProxyConfig, node: NodeFacts, family: Fam
   const full = { ...settings, endpointComments: true }
   const short = { ...settings, endpointComments: false }
   const staticChunk = compileStatic(settings)
-  let before: readonly Resolved[] = []
+  let before: Resolution = { services: [], servicePorts: [], endpoints: 0 }
 
   return (snapshot) => {
-    before = resolveChanged(snapshot.services, before, context)
-    const servicePorts: ServicePort[] = []
-    let endpoints = 0
-    for (const { ports } of before) {
-      for (const port of ports) {
-        servicePorts.push(port)
-        endpoints += port.endpoints.known
-      }
-    }
-    servicePorts.sort(compareServicePorts)
+    before = resolveChanges(snapshot.services, before, context)
+    const { servicePorts, endpoints } = before
     const large = endpoints > LARGE_CLUSTER_ENDPOINTS
     return { family, settings: large ? short : full, static: staticChunk, servicePorts }
   }
 }
 
-interface Resolved {
+/** A resolved Snapshot. */
+interface Resolution {
+  /** In the order of the Snapshot, which is by key. */
+  readonly services: readonly ResolvedService[]
+  readonly servicePorts: Program['servicePorts']
+  /** Known to the ServicePorts, ready or not. */
+  readonly endpoints: number
+}
+
+interface ResolvedService {
   readonly entry: ServiceEntry
   readonly ports: readonly ServicePort[]
 }
 
-/** Walks both lists, which are sorted by key, side by side. */
-function resolveChanged(
-  entries: readonly ServiceEntry[],
-  before: readonly Resolved[],
-  context: ResolveContext,
-): readonly Resolved[] {
+/** Walks the entries before and now, which have the same order, side by side; what is the same is kept. */
+function resolveChanges(entries: readonly ServiceEntry[], before: Resolution, context: ResolveContext): Resolution {
+  const removed = new Set<ServicePort>()
+  const added: ServicePort[] = []
   let at = 0
-  return entries.map((entry) => {
-    let known = before[at]
-    while (known !== undefined && known.entry.key < entry.key) {
+  const services = entries.map((entry) => {
+    for (let known = before.services[at]; known !== undefined; known = before.services[at]) {
+      if (known.entry !== entry && known.entry.key > entry.key) break
       at += 1
-      known = before[at]
+      if (known.entry === entry) return known
+      for (const port of known.ports) removed.add(port)
     }
-    if (known?.entry === entry) return known
-    return { entry, ports: resolveServicePorts(entry.service, entry.slices, context) }
+    const ports = resolveServicePorts(entry.service, entry.slices, context)
+    added.push(...ports)
+    return { entry, ports }
   })
+  for (const gone of before.services.slice(at)) for (const port of gone.ports) removed.add(port)
+  return {
+    services,
+    servicePorts: replacePorts(before.servicePorts, removed, added),
+    endpoints: before.endpoints - countEndpoints(removed) + countEndpoints(added),
+  }
+}
+
+/** Up to here, finding each place costs less than sorting everything again. */
+const FEW_PORTS = 100
+
+function replacePorts(
+  sorted: readonly ServicePort[],
+  removed: ReadonlySet<ServicePort>,
+  added: readonly ServicePort[],
+): readonly ServicePort[] {
+  if (removed.size === 0 && added.length === 0) return sorted
+  const ports = removed.size === 0 ? [...sorted] : sorted.filter((port) => !removed.has(port))
+  if (added.length > FEW_PORTS) return [...ports, ...added].toSorted(compareServicePorts)
+  for (const port of added) ports.splice(placeOf(port, ports), 0, port)
+  return ports
+}
+
+/** The index at which a ServicePort belongs. */
+function placeOf(port: ServicePort, sorted: readonly ServicePort[]): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const other = sorted[middle]
+    if (other !== undefined && compareServicePorts(other, port) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function countEndpoints(ports: Iterable<ServicePort>): number {
+  let sum = 0
+  for (const port of ports) sum += port.endpoints.known
+  return sum
 }
 
 /** The order of rules in shared chains. */

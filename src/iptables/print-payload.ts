@@ -10,6 +10,11 @@ import { createTextWriter, type TextWriter, textOf } from './text-writer.ts'
 
 /** The payload with everything that sluice wants in the kernel. */
 export function printPayload(program: Program): string {
+  return textOf(writePayload(program))
+}
+
+/** The same as bytes, for programs with very many rules. */
+export function writePayload(program: Program): TextWriter {
   const services = printServices(program)
   const text = createTextWriter()
   text.write(nfacctPart(program))
@@ -23,7 +28,7 @@ export function printPayload(program: Program): string {
     writeServices(text, services, table)
     text.write(`${ruleLines(last, program)}${jumpLines(program, table)}COMMIT\n`)
   }
-  return textOf(text)
+  return text
 }
 
 /** The payload of the ServicePorts alone, without the fixed rules. */

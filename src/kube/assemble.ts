@@ -16,6 +16,8 @@ export interface Assembly {
   readonly issues: readonly Issue[]
   /** How many objects of each other kind were in the input: `ConfigMap`, `Service.serving.knative.dev`. */
   readonly ignoredKinds: ReadonlyMap<string, number>
+  /** How many Services with a cluster IP came with EndpointSlices, usable or not. */
+  readonly withSlices: number
   /** How many Services without EndpointSlices got their endpoints from where. */
   readonly derived: ReadonlyMap<EndpointOrigin, number>
 }
@@ -37,12 +39,13 @@ export function assembleSnapshot(objects: readonly RawObject[]): Assembly {
   const rawSlices = chosen('EndpointSlice')
   const services = decodeAll(rawServices, decodeService, report)
   const slices = decodeAll(rawSlices, decodeEndpointSlice, report)
+  const hasSlices = new Set(rawSlices.flatMap((raw) => serviceOfSlice(raw) ?? []))
   const derived = deriveEndpointSlices({
     services: services.map(({ raw }) => raw),
     endpoints: chosen('Endpoints'),
     pods: chosen('Pod'),
     nodes: rawNodes,
-    hasSlices: new Set(rawSlices.flatMap((raw) => serviceOfSlice(raw) ?? [])),
+    hasSlices,
   })
   report(derived.issues)
   const nodes = decodeAll(rawNodes, decodeNode, report)
@@ -55,7 +58,8 @@ export function assembleSnapshot(objects: readonly RawObject[]): Assembly {
     ),
     nodes: new Map(nodes.map(({ object }): [string, Node] => [object.name, object])),
   }
-  return { snapshot, issues, ignoredKinds, derived: countOrigins(derived.from) }
+  const withSlices = snapshot.services.filter(({ key, service }) => hasClusterIP(service) && hasSlices.has(key)).length
+  return { snapshot, issues, ignoredKinds, withSlices, derived: countOrigins(derived.from) }
 }
 
 interface DecodedObject<T> {
@@ -146,6 +150,10 @@ function entriesOf(services: readonly Service[], slices: readonly EndpointSlice[
 /** Byte order for ASCII text. */
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
+}
+
+function hasClusterIP({ clusterIPs }: Service): boolean {
+  return Object.keys(clusterIPs).length > 0
 }
 
 function countOrigins(from: ReadonlyMap<ObjectKey, EndpointOrigin>): ReadonlyMap<EndpointOrigin, number> {

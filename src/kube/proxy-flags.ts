@@ -26,6 +26,8 @@ export interface ProxyConfigSources {
   /** What to call that file in issues. */
   readonly configSource?: string
   readonly flags: GivenFlags
+  /** Flags that count beside the file even where kube-proxy would ignore them, over what the file says. */
+  readonly over?: GivenFlags
 }
 
 interface ReadFlags {
@@ -39,13 +41,18 @@ const COMMAND_LINE = 'command line'
 
 /** The configuration that holds for a command line, with or without a file. */
 export function resolveProxyConfig(sources: ProxyConfigSources): DecodedProxyConfig {
-  const { configText, configSource = 'config', flags } = sources
-  if (configText === undefined) return applyFlags(flags)
+  const { configText, configSource = 'config', flags, over = new Map<string, GivenFlag>() } = sources
+  if (configText === undefined) return applyFlags(new Map([...flags, ...over]))
   const read = readFlags(flags)
+  const readOver = readFlags(over)
   const decoded = decodeProxyConfigDocument(configText, configSource)
-  const issues = [...read.issues, ...findIgnored(read, configSource), ...decoded.issues]
+  const ignored = findIgnored(read, configSource).filter(({ at }) => !over.has(normalizeFlagName(at.field ?? '')))
+  const issues = [...read.issues, ...readOver.issues, ...ignored, ...decoded.issues]
   if (decoded.document === undefined || hasError(issues)) return { config: undefined, issues, problems: [] }
-  const counting = new Map([...read.values].filter(([name]) => findProxyFlag(name)?.countsWithConfig))
+  const counting = new Map([
+    ...[...read.values].filter(([name]) => findProxyFlag(name)?.countsWithConfig),
+    ...readOver.values,
+  ])
   const document = setFields(decoded.document, counting)
   const place = (field: string): Place => placeOfFlag(field, counting) ?? decoded.place(field)
   return finishProxyConfig(selectEffectiveConfig(document), place, issues)

@@ -14,6 +14,7 @@ export type Cidr = string & { readonly [cidrBrand]: true }
 
 const DECIMAL_OCTETS = /^\d+\.\d+\.\d+\.\d+$/
 const IPV6_CHARACTERS = /^[0-9a-fA-F:.]+$/
+const COMPATIBLE_PREFIX = /^::(?=\d+\.)/
 const PREFIX_LENGTH = /^\d{1,3}$/
 
 /** Bits of an address of each family. */
@@ -102,6 +103,8 @@ function parseUnmapped(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
     const octets = text.split('.').map(Number)
     return octets.every((octet) => octet <= 255) ? new ipaddr.IPv4(octets) : undefined
   }
-  if (!IPV6_CHARACTERS.test(text) || !ipaddr.IPv6.isValid(text)) return undefined
-  return ipaddr.IPv6.parse(text)
+  if (!IPV6_CHARACTERS.test(text)) return undefined
+  // ipaddr.js takes ::1.2.3.4 for ::ffff:1.2.3.4, and reads 0::1.2.3.4 as it is.
+  const explicit = text.replace(COMPATIBLE_PREFIX, '0::')
+  return ipaddr.IPv6.isValid(explicit) ? ipaddr.IPv6.parse(explicit) : undefined
 }
