@@ -2,18 +2,31 @@
  * sluice as a library: what `sluice render` does, in steps.
  *
  * ```ts
- * import { assembleSnapshot, compile, defaultProxyConfig, describeNode, link, parseDocuments, printSave } from 'sluice'
  * import { readFileSync } from 'node:fs'
+ * import {
+ *   assembleSnapshot,
+ *   compile,
+ *   defaultProxyConfig,
+ *   describeNode,
+ *   formatIssue,
+ *   link,
+ *   parseDocuments,
+ *   printSave,
+ * } from 'sluice'
  *
- * const { objects } = parseDocuments(readFileSync('cluster.yaml', 'utf8'), 'cluster.yaml')
- * const { snapshot, issues } = assembleSnapshot(objects)
+ * const file = 'examples/nginx/cluster.yaml'
+ * const read = parseDocuments(readFileSync(file, 'utf8'), file)
+ * const { snapshot, issues } = assembleSnapshot(read.objects)
+ * for (const issue of [...read.issues, ...issues]) console.error(formatIssue(issue))
+ *
  * const config = defaultProxyConfig()
  * const { facts } = describeNode('node1', snapshot.nodes.get('node1'), config, undefined)
  * const program = compile(snapshot, config, facts, 'ipv4')
- * console.log(printSave(link(program)))
+ * process.stdout.write(printSave(link(program)))
  * ```
  *
- * All of it is pure: no clock, process, network or environment. Bad input is returned as issues, never thrown.
+ * This is examples/library.mjs. All of sluice that is exported here is pure: no clock, process, network or environment.
+ * Bad input is returned as issues, never thrown.
  *
  * @packageDocumentation
  */

@@ -1,6 +1,6 @@
-// The command `sluice`: the process around src/cli/run.ts.
+// The command `sluice`: the process around src/cli/command-line.ts.
 import { readFileSync } from 'node:fs'
-import { reportEnd, run } from './cli/run.ts'
+import { reportEnd, run } from './cli/command-line.ts'
 import { createTerminal } from './cli/terminal.ts'
 import { keepHeapSmall } from './host/heap.ts'
 

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { DOCUMENT_VERSION, describeRules, type FamilyRules, type RuleDocument } from '../iptables/document.ts'
 import { link, linkServices } from '../iptables/link.ts'
-import { canonicalise, printSave } from '../iptables/print.ts'
+import { printSave } from '../iptables/print.ts'
 import { printServicesPayload, writePayload } from '../iptables/print-payload.ts'
 import type { Program } from '../iptables/program.ts'
 import type { Ruleset } from '../iptables/rule.ts'
@@ -56,7 +56,7 @@ function printRules(program: Program, format: FileFormat, { service }: WriteOpti
   if (format === 'restore') {
     return service === undefined ? writePayload(program).blocks() : [printServicesPayload(program)]
   }
-  return [printSave(canonicalise(rulesetOf(program, service)))]
+  return [printSave(rulesetOf(program, service))]
 }
 
 function rulesetOf(program: Program, service: string | undefined): Ruleset {

@@ -1,4 +1,4 @@
-// The rule model as a document for other programs: `-o json` and `-o yaml`. Its shape is versioned; README.md describes it.
+// The rule model as a document for other programs: `-o json` and `-o yaml`. Its shape is versioned; docs/rule-model.md describes it.
 
 import { nfacctObjects } from './print-payload.ts'
 import { printRule } from './print-rule.ts'

@@ -19,6 +19,30 @@ export function compileChains(compilation: Compilation): readonly OwnedChain[] {
   ]
 }
 
+/** How many chains compileChains returns, and how many rules they have, without compiling them. */
+export function countChains(servicePort: ServicePort, settings: ServiceSettings): { chains: number; rules: number } {
+  const { external, externalPolicy, externallyAccessible, internal, endpoints, affinitySeconds } = servicePort
+  const detects = settings.localDetector === undefined ? 0 : 1
+  let chains = endpoints.reachable.length
+  let rules = 2 * endpoints.reachable.length
+  if (external.kind !== 'reject' && externallyAccessible) {
+    chains += 1
+    rules += (externalPolicy === 'Cluster' ? 1 : detects + 2) + (external.kind === 'balance' ? 1 : 0)
+  }
+  if (usesFirewall(servicePort)) {
+    chains += 1
+    rules += servicePort.sourceRanges.length + 1
+    if (servicePort.nodeInSourceRanges) rules += servicePort.loadBalancerIPs.length
+  }
+  for (const over of ['cluster', 'local'] as const) {
+    if (endpoints[over].length === 0) continue
+    chains += 1
+    rules += endpoints[over].length * (affinitySeconds === undefined ? 1 : 2)
+    if (internal.kind === 'balance' && internal.over === over) rules += settings.masqueradeAll ? 1 : detects
+  }
+  return { chains, rules }
+}
+
 type EndpointChainName = (endpoint: Endpoint) => ChainName
 
 /** Each name is a hash, and needed two or three times. */

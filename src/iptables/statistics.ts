@@ -1,6 +1,9 @@
-// Figures about a Program, for summaries.
-import { chunkOf, type Program } from './program.ts'
+// Figures about a Program, for summaries and metrics.
+import type { ObjectKey } from '../model/object-name.ts'
+import type { Program } from './program.ts'
 import type { TableName } from './rule.ts'
+import { countChains } from './service-chains.ts'
+import { countEntries } from './service-entries.ts'
 import { BASE_CHAIN_JUMPS } from './static.ts'
 
 export interface ProgramStatistics {
@@ -14,26 +17,27 @@ export interface ProgramStatistics {
   readonly rules: ReadonlyMap<TableName, number>
 }
 
-export function measureProgram(program: Program): ProgramStatistics {
+/** Counts without compiling, because it is done after every sync. */
+export function measureProgram({ static: fixed, servicePorts, settings }: Program): ProgramStatistics {
   const rules = new Map<TableName, number>([
     ['filter', 0],
     ['nat', 0],
   ])
   const add = (table: TableName, count: number) => rules.set(table, (rules.get(table) ?? 0) + count)
-  let chains = program.static.chains.length
+  let chains = fixed.chains.length
+  let endpoints = 0
+  const services = new Set<ObjectKey>()
   for (const { table } of BASE_CHAIN_JUMPS) add(table, 1)
-  for (const chain of program.static.chains) if (chain.rules.length > 0) add(chain.table, chain.rules.length)
-  for (const servicePort of program.servicePorts) {
-    const chunk = chunkOf(program, servicePort)
-    chains += chunk.chains.length
-    for (const chain of chunk.chains) add(chain.table, chain.rules.length)
-    for (const { table } of chunk.entries) add(table, 1)
+  for (const chain of fixed.chains) if (chain.rules.length > 0) add(chain.table, chain.rules.length)
+  for (const servicePort of servicePorts) {
+    const own = countChains(servicePort, settings)
+    chains += own.chains
+    add('nat', own.rules)
+    for (const [key, lines] of Object.entries(countEntries(servicePort, settings))) {
+      add(key.startsWith('nat ') ? 'nat' : 'filter', lines)
+    }
+    endpoints += servicePort.endpoints.known
+    services.add(servicePort.service)
   }
-  return {
-    services: new Set(program.servicePorts.map((port) => port.service)).size,
-    servicePorts: program.servicePorts.length,
-    endpoints: program.servicePorts.reduce((sum, port) => sum + port.endpoints.known, 0),
-    chains,
-    rules,
-  }
+  return { services: services.size, servicePorts: servicePorts.length, endpoints, chains, rules }
 }

@@ -1,6 +1,6 @@
 // Runs the command line inside the test's own process, on streams that it can look at.
 import { Readable, Writable } from 'node:stream'
-import { run } from '../../src/cli/run.ts'
+import { run } from '../../src/cli/command-line.ts'
 
 export interface Ended {
   readonly code: number

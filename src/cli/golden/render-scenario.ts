@@ -7,7 +7,7 @@ import { decodeHost, type NamedHost } from '../../host/host-file.ts'
 import { createCompiler } from '../../iptables/compile.ts'
 import { diffPrograms } from '../../iptables/diff-programs.ts'
 import { link } from '../../iptables/link.ts'
-import { canonicalise, printSave } from '../../iptables/print.ts'
+import { printSave } from '../../iptables/print.ts'
 import type { Program } from '../../iptables/program.ts'
 import { printRestore } from '../../iptables/restore.ts'
 import { parseDocuments } from '../../kube/documents.ts'
@@ -66,7 +66,7 @@ function renderMode(steps: readonly RenderedStep[], config: ProxyConfig): Output
   const conflicts = new Map<Step, Issue[]>(steps.map(({ step }) => [step, []]))
   for (const family of FAMILIES) {
     for (const { step, program, before } of compileSteps(steps, config, family)) {
-      outputs.set(`${TOOLS[family]}-save${step.suffix}`, printSave(canonicalise(link(program))))
+      outputs.set(`${TOOLS[family]}-save${step.suffix}`, printSave(link(program)))
       if (before !== undefined) {
         outputs.set(`${TOOLS[family]}-plan${step.suffix}`, printRestore(diffPrograms(program, before)))
       }
