@@ -61,9 +61,16 @@ describe('the package', () => {
   })
   afterAll(() => folder[Symbol.dispose]())
 
-  test('holds the compiled program, its launchers, README and LICENSE, and nothing else', () => {
+  test('holds the compiled program, its launchers, documents and LICENSE, and nothing else', () => {
     const outside = files.filter((file) => !file.startsWith(`dist${path.sep}`)).toSorted()
-    expect(outside).toEqual(['LICENSE', 'README.md', 'package.json', 'scripts/sluice.mjs', 'scripts/with-node.mjs'])
+    expect(outside).toEqual([
+      'LICENSE',
+      'README.md',
+      'docs/rule-model.md',
+      'package.json',
+      'scripts/sluice.mjs',
+      'scripts/with-node.mjs',
+    ])
     expect(files).toContain('dist/main.js')
     expect(files).toContain('dist/index.js')
     expect(files).toContain('dist/index.d.ts')
@@ -94,7 +101,7 @@ describe('the package', () => {
   })
 
   test('gives them nothing but the library', async () => {
-    folder.write('inner.mjs', "await import('sluice/dist/cli/run.js')")
+    folder.write('inner.mjs', "await import('sluice/dist/cli/render.js')")
     await expect(run(process.execPath, ['inner.mjs'], { cwd: folder.path })).rejects.toMatchObject({
       stderr: expect.stringContaining('ERR_PACKAGE_PATH_NOT_EXPORTED') as string,
     })

@@ -169,10 +169,10 @@ describe('what is loaded', () => {
     expect(packagesOf(files)).toEqual(['commander'])
     const own = files.filter((file) => !file.startsWith('node_modules'))
     expect(own.toSorted()).toEqual([
+      'dist/cli/command-line.js',
       'dist/cli/failure.js',
       'dist/cli/program.js',
       'dist/cli/proxy-options.js',
-      'dist/cli/run.js',
       'dist/cli/streams.js',
       'dist/cli/terminal.js',
       'dist/host/heap.js',
