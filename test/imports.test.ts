@@ -11,29 +11,51 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   resolve: ['model'],
   kube: ['model'],
   iptables: ['model', 'resolve'],
+  sync: ['model', 'iptables'],
   host: ['model'],
-  cli: ['model', 'resolve', 'kube', 'iptables', 'host'],
+  hands: ['model', 'host'],
+  daemon: ['model', 'resolve', 'kube', 'iptables', 'sync', 'host'],
+  cli: ['model', 'resolve', 'kube', 'iptables', 'sync', 'host', 'daemon'],
   '.': ['model', 'resolve', 'kube', 'iptables', 'host', 'cli'],
 }
 
+/** The folders whose types a folder may use: what it is handed, or hands over. */
+const ALLOWED_TYPES: Readonly<Record<string, readonly string[]>> = {
+  sync: ['host'],
+  host: ['sync'],
+  hands: ['sync'],
+}
+
 /** Pure: no clock, no process, no network, no environment, no randomness. */
-const PURE = ['model', 'resolve', 'iptables']
+const PURE = ['model', 'resolve', 'iptables', 'sync']
 const FORBIDDEN_IN_PURE =
   /\b(?:Date|performance|process|setTimeout|setInterval|fetch|console)\b\s*[.(]|Math\.random|new Date/
 
+/** Folders and files that may use Node's own modules; all others only those that NODE_MODULES names. */
+const MAY_USE_NODE = [
+  'host',
+  'hands',
+  'daemon',
+  'cli',
+  '.',
+  'kube/access.ts',
+  'kube/cluster.ts',
+  'kube/cluster-error.ts',
+  'kube/cluster-session.ts',
+  'kube/connection.ts',
+  'kube/credentials.ts',
+  'kube/directory-changes.ts',
+  'kube/directory-source.ts',
+  'kube/http1-transport.ts',
+  'kube/http2-transport.ts',
+  'kube/kubeconfig.ts',
+  'kube/manifest.ts',
+  'kube/transport.ts',
+]
 const NODE_MODULES: Readonly<Record<string, RegExp>> = {
   'iptables/names.ts': /^node:crypto$/,
 }
-const MAY_USE_NODE = [
-  'host',
-  'cli',
-  '.',
-  'kube/manifest.ts',
-  'kube/cluster.ts',
-  'kube/cluster-session.ts',
-  'kube/kubeconfig.ts',
-  'kube/cluster-error.ts',
-]
+const MAY_START_PROCESSES = ['hands/run-tool.ts', 'host/exec.ts', 'host/hands-process.ts']
 
 interface SourceFile {
   /** `iptables/rule.ts` */
@@ -59,10 +81,12 @@ describe('imports', () => {
   })
 
   test.each(files)('$name imports only folders that it may', ({ name, folder, imports }) => {
-    const targets = imports
-      .filter(({ from }) => from.startsWith('.'))
-      .map(({ from }) => folderOf(resolveImport(name, from)))
-    const strange = targets.filter((target) => target !== folder && !ALLOWED[folder]?.includes(target))
+    const strange = imports.filter(({ from, typeOnly }) => {
+      if (!from.startsWith('.')) return false
+      const target = folderOf(resolveImport(name, from))
+      const allowed = [folder, ...(ALLOWED[folder] ?? []), ...(typeOnly ? (ALLOWED_TYPES[folder] ?? []) : [])]
+      return !allowed.includes(target)
+    })
     expect(strange).toEqual([])
   })
 
@@ -76,13 +100,13 @@ describe('imports', () => {
     expect(stripComments(text)).not.toMatch(FORBIDDEN_IN_PURE)
   })
 
-  test('only one file loads the Kubernetes client, and only the host folder starts processes', () => {
+  test('only one file loads the Kubernetes client, and only few start processes', () => {
     const loads = (module: RegExp) =>
       files
         .filter(({ imports }) => imports.some(({ from, typeOnly }) => module.test(from) && !typeOnly))
         .map(({ name }) => name)
     expect(loads(/^@kubernetes\/client-node$/)).toEqual(['kube/cluster.ts'])
-    expect(loads(/^(?:execa|node:child_process)$/)).toEqual(['host/exec.ts'])
+    expect(loads(/^(?:execa|node:child_process)$/).toSorted()).toEqual(MAY_START_PROCESSES)
   })
 
   test('no file imports itself by way of others', () => {

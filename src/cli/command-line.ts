@@ -16,7 +16,9 @@ export async function run(args: readonly string[], version: string, streams: Str
     await program.parseAsync(normaliseArguments(args), { from: 'user' })
     return exitCode
   } catch (error) {
-    return reportEnd(error, createTerminal(streams.stderr))
+    const code = reportEnd(error, createTerminal(streams.stderr))
+    // A node agent ends as kube-proxy does, whose supervisors know no other failure.
+    return args[0] === 'run' && code !== EXIT.ok ? EXIT.problems : code
   }
 }
 

@@ -1,9 +1,10 @@
 // The commands and their options. What a command does is loaded when it runs, so that --help is quick.
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { RunOptions } from './daemon.ts'
 import { Failure } from './failure.ts'
 import type { GoldenCommandOptions } from './golden.ts'
 import type { RenderOptions } from './options.ts'
-import { addProxyFlags, givenProxyFlags, optionTerm } from './proxy-options.ts'
+import { addDaemonFlags, addRenderFlags, givenDaemonFlags, givenRenderFlags, optionTerm } from './proxy-options.ts'
 import type { Streams } from './streams.ts'
 import { printable } from './terminal.ts'
 
@@ -20,6 +21,15 @@ kube-proxy's other flags are accepted and ignored, but for --cleanup, --init-onl
 [=true|false] take a value only behind the =.
 
 Exit codes: 0 rendered; 1 rendered, but some input had to be skipped (0 with --keep-going); 2 nothing rendered.`
+
+const RUN_EXAMPLES = `
+Examples:
+  sluice run --config /var/lib/kube-proxy/config.conf --hostname-override node1    as kube-proxy is started
+  sluice run --kubeconfig /etc/sluice/kubeconfig --dry-run                         what it would write, and nothing written
+  sluice run -f /etc/sluice/services --cluster-cidr 10.244.0.0/16                  without a cluster, from manifests
+  sluice run --cleanup                                                             remove what kube-proxy or sluice left
+
+Exit codes, as kube-proxy's: 0 ended as told; 1 everything else, such as a configuration that is wrong or was changed.`
 
 const GOLDEN_HELP = `
 A scenario is a folder with cluster.yaml (any manifests; or cluster.1.yaml, cluster.2.yaml ... for a story in steps), an
@@ -75,9 +85,47 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
     .action(async (options: Omit<RenderOptions, 'filename' | 'proxyFlags'>, command: Command) => {
       refuseWords(command.args)
       const { render: run } = await import('./render.ts')
-      setExitCode(await run({ filename: [], ...options, proxyFlags: givenProxyFlags(command) }, streams))
+      setExitCode(await run({ filename: [], ...options, proxyFlags: givenRenderFlags(command) }, streams))
     })
-  addProxyFlags(render)
+  addRenderFlags(render)
+  const run = program
+    .command('run')
+    .description("Watch the cluster and keep this node's iptables rules right, in place of kube-proxy")
+    .addHelpText('after', RUN_EXAMPLES)
+    .allowExcessArguments(true)
+    .addOption(
+      new Option(
+        '-f, --filename <file>',
+        'serve these manifests instead of a cluster: a file or a folder; repeatable',
+      ).argParser(collect),
+    )
+    .option('--once', 'sync once and end')
+    .option('--dry-run', 'print what would be written, and write nothing')
+    .option('--debug-rules', 'show the rules under /debug/rules of the metrics server')
+    .addOption(
+      new Option('--iptables-variant <variant>', 'the iptables to use; auto: the one that this host uses')
+        .choices(['auto', 'nft', 'legacy'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--drift-interval <seconds>', 'how often to look for a flush, missing chains and jumps')
+        .argParser(positive)
+        .default(1),
+    )
+    .addOption(
+      new Option(
+        '--read-back-interval <seconds>',
+        'how often to compare every rule; stretched to cost at most 1% of a core',
+      )
+        .argParser(positive)
+        .default(300),
+    )
+    .action(async (options: Omit<RunOptions, 'filename' | 'proxyFlags'>, command: Command) => {
+      refuseWords(command.args)
+      const { runNode } = await import('./daemon.ts')
+      setExitCode(await runNode({ filename: [], ...options, proxyFlags: givenDaemonFlags(command) }, version, streams))
+    })
+  addDaemonFlags(run)
   program
     .command('golden')
     .description('Check scenarios, folders of manifests, against the rules that are stored beside them')
@@ -130,6 +178,12 @@ function addNodeOptions(command: Command): void {
 function collect(value: string, previous: readonly string[] = []): readonly string[] {
   const given = notEmpty(value)
   return previous.includes(given) ? previous : [...previous, given]
+}
+
+function positive(value: string): number {
+  const number = Number(value)
+  if (value.trim() !== '' && number > 0 && Number.isFinite(number)) return number
+  throw new InvalidArgumentError('Write a number above 0.')
 }
 
 /** An empty value is mostly a shell variable that was not set. */

@@ -3,27 +3,33 @@ import { type Command, Option } from 'commander'
 import { findProxyFlag, PROXY_FLAGS, type ProxyFlag, spellFlag } from '../kube/proxy-flag-table.ts'
 import type { GivenFlags } from '../kube/proxy-flags.ts'
 
-/** Those that have their own entry among the options. */
+/** Those that have their own entry among the options of render. */
 const SHARED: ReadonlySet<string> = new Set(['config', 'kubeconfig', 'master'])
-/** Those that ask kube-proxy to do something else. */
+/** Those that ask kube-proxy to do something else than to serve. */
 const OTHER_TASKS: ReadonlySet<string> = new Set(['cleanup', 'init-only', 'write-config-to'])
-const FLAGS = PROXY_FLAGS.filter((flag) => !SHARED.has(flag.name) && !OTHER_TASKS.has(flag.name))
+const RENDER_FLAGS = PROXY_FLAGS.filter((flag) => !SHARED.has(flag.name) && !OTHER_TASKS.has(flag.name))
 const BOOLEAN = '<bool>'
 
 /** Adds all flags, so that a command line of kube-proxy can be kept; help shows those that bear on rules. */
-export function addProxyFlags(command: Command): void {
+export function addRenderFlags(command: Command): void {
   command.optionsGroup("kube-proxy's flags (--config replaces all but the last):")
-  for (const flag of FLAGS) command.addOption(toOption(flag).hideHelp(!flag.bearsOnRules))
+  for (const flag of RENDER_FLAGS) command.addOption(toOption(flag).hideHelp(!flag.bearsOnRules))
 }
 
-/** What was given on the command line of these flags. */
-export function givenProxyFlags(command: Command): GivenFlags {
-  const given = FLAGS.flatMap((flag): [string, string | readonly string[]][] => {
-    const value: unknown = command.getOptionValue(toOption(flag).attributeName())
-    if (typeof value === 'string') return [[flag.name, value]]
-    return Array.isArray(value) ? [[flag.name, value.map(String)]] : []
-  })
-  return new Map(given)
+/** Adds all flags of kube-proxy. */
+export function addDaemonFlags(command: Command): void {
+  command.optionsGroup("kube-proxy's flags (--config replaces all but hostname-override and those for logging):")
+  for (const flag of PROXY_FLAGS) command.addOption(toOption(flag))
+}
+
+/** What was given on the command line of what addRenderFlags added. */
+export function givenRenderFlags(command: Command): GivenFlags {
+  return givenFlags(command, RENDER_FLAGS)
+}
+
+/** What was given on the command line of what addDaemonFlags added. */
+export function givenDaemonFlags(command: Command): GivenFlags {
+  return givenFlags(command, PROXY_FLAGS)
 }
 
 /**
@@ -53,4 +59,13 @@ function toOption(flag: ProxyFlag): Option {
   if (short !== '') return option.argParser((value: string) => value.replace(/^=/, ''))
   if (flag.type !== 'list' && flag.type !== 'gates') return option
   return option.argParser((value: string, previous: readonly string[] | undefined) => [...(previous ?? []), value])
+}
+
+function givenFlags(command: Command, flags: readonly ProxyFlag[]): GivenFlags {
+  const given = flags.flatMap((flag): [string, string | readonly string[]][] => {
+    const value: unknown = command.getOptionValue(toOption(flag).attributeName())
+    if (typeof value === 'string') return [[flag.name, value]]
+    return Array.isArray(value) ? [[flag.name, value.map(String)]] : []
+  })
+  return new Map(given)
 }

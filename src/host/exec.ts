@@ -80,7 +80,7 @@ export async function runCommand(
     timeout: options.timeoutMs,
     forceKillAfterDelay: KILL_AFTER_MS,
     maxBuffer: MAX_OUTPUT,
-    env: { LC_ALL: 'C', PATH: searchPath() },
+    env: toolEnvironment(),
     stripFinalNewline: false,
     reject: false,
   })
@@ -140,9 +140,12 @@ function installHint(program: string): string {
   return `${program} is not installed; on Debian: apt-get install ${debianPackage}`
 }
 
-/** A login of an ordinary user on Debian does not search the folders where these tools are. */
-function searchPath(): string {
-  return [process.env['PATH'] ?? '/usr/bin:/bin', '/usr/sbin', '/sbin'].join(':')
+/**
+ * What a tool gets beside this process's own environment: English, and the folders where these tools are, which a login of
+ * an ordinary user on Debian does not search.
+ */
+export function toolEnvironment(): Readonly<Record<'LC_ALL' | 'PATH', string>> {
+  return { LC_ALL: 'C', PATH: [process.env['PATH'] ?? '/usr/bin:/bin', '/usr/sbin', '/sbin'].join(':') }
 }
 
 function commandLine(argv: readonly string[]): string {

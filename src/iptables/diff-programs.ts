@@ -115,16 +115,19 @@ function addEntryChanges(
 }
 
 /** Counts the lines of a shared chain that the first `index` ServicePorts have; asked with rising indexes. */
-function createLineCounter({ servicePorts, settings }: Program): (index: number, key: string) => number {
+function createLineCounter({ servicePorts, settings, kept }: Program): (index: number, key: string) => number {
   const counts = new Map<string, number>()
   let counted = 0
+  const add = (chain: string, lines: number) => counts.set(chain, (counts.get(chain) ?? 0) + lines)
   return (index, key) => {
     for (; counted < index; counted += 1) {
       const servicePort = servicePorts[counted]
       if (servicePort === undefined) break
-      for (const [chain, lines] of Object.entries(countEntries(servicePort, settings))) {
-        counts.set(chain, (counts.get(chain) ?? 0) + lines)
-      }
+      const chunk = kept?.get(servicePort)
+      if (chunk !== undefined) for (const { table, chain } of chunk.entries) add(`${table} ${chain}`, 1)
+      else
+        for (const [chain, lines] of Object.entries(countEntries(servicePort, settings)))
+          if (lines > 0) add(chain, lines)
     }
     return counts.get(key) ?? 0
   }

@@ -12,9 +12,11 @@ export interface Program {
   readonly static: Chunk
   /** In the order of their rules: by name, then protocol. One that did not change is the same object as before. */
   readonly servicePorts: readonly ServicePort[]
+  /** Rules that are not those of the ServicePort: the kernel refused these, so that it keeps what it has. */
+  readonly kept?: ReadonlyMap<ServicePort, Chunk>
 }
 
 /** The rules of one ServicePort of the program. */
 export function chunkOf(program: Program, servicePort: ServicePort): Chunk {
-  return compileServicePort(servicePort, program.settings)
+  return program.kept?.get(servicePort) ?? compileServicePort(servicePort, program.settings)
 }

@@ -30,13 +30,14 @@ export function countEntries(servicePort: ServicePort, settings: ServiceSettings
   const addresses = externalIPs.length + loadBalancerIPs.length
   const hasNodePort = nodePort === undefined ? 0 : 1
   const linesPerNodePort = settings.localhostNodePorts && settings.nfacct ? 2 : 1
+  // Written out: an object with computed keys takes many times as long to make.
   return {
-    [`nat ${SERVICES}`]: 1 - refuses(internal) + addresses * accepts(external),
-    [`nat ${NODE_PORTS}`]: hasNodePort * linesPerNodePort * accepts(external),
-    [`filter ${SERVICES}`]: refuses(internal),
-    [`filter ${EXTERNAL_SERVICES}`]: (addresses + hasNodePort) * refuses(external),
-    [`filter ${PROXY_FIREWALL}`]: usesFirewall(servicePort) ? loadBalancerIPs.length : 0,
-    [`filter ${NODE_PORTS}`]: healthCheckNodePort === undefined ? 0 : 1,
+    'nat KUBE-SERVICES': 1 - refuses(internal) + addresses * accepts(external),
+    'nat KUBE-NODEPORTS': hasNodePort * linesPerNodePort * accepts(external),
+    'filter KUBE-SERVICES': refuses(internal),
+    'filter KUBE-EXTERNAL-SERVICES': (addresses + hasNodePort) * refuses(external),
+    'filter KUBE-PROXY-FIREWALL': usesFirewall(servicePort) ? loadBalancerIPs.length : 0,
+    'filter KUBE-NODEPORTS': healthCheckNodePort === undefined ? 0 : 1,
   }
 }
 

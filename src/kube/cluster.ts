@@ -7,6 +7,7 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import type { Issue } from '../model/issue.ts'
+import { hasServiceAccount, inClusterAccess, serverUrl } from './access.ts'
 import { ClusterError, errorCode, oneLine } from './cluster-error.ts'
 import { readLists } from './cluster-lists.ts'
 import { openSession, PATIENCE, type Patience } from './cluster-session.ts'
@@ -47,7 +48,7 @@ export interface ClusterRead {
  */
 export async function readCluster(options: ClusterOptions): Promise<ClusterRead> {
   const target = await findTarget(options)
-  const server = serverUrl(target, options.master)
+  const server = serverUrl(target, options.master ?? '')
   const session = openSession({
     server,
     authorize: () => authorize(target, server),
@@ -63,7 +64,7 @@ export async function readCluster(options: ClusterOptions): Promise<ClusterRead>
 
 async function findTarget(options: ClusterOptions): Promise<Access> {
   const { kubeconfig, context, master } = options
-  if (options.inCluster === true) return inClusterAccess(options.root ?? '')
+  if (options.inCluster === true) return inClusterAccess(process.env, options.root ?? '')
   if (kubeconfig !== undefined && kubeconfig !== '') return readKubeconfig(kubeconfig, context)
   // The credentials of ~/.kube/config belong to the servers it names, not to any URL.
   if (master !== undefined && context === undefined) return { source: '--master', cluster: {}, user: {}, userName: '' }
@@ -75,57 +76,11 @@ async function findTarget(options: ClusterOptions): Promise<Access> {
       `there is no context '${oneLine(context)}', because there is no ${usual}: give --kubeconfig FILE`,
     )
   }
-  if (existsSync(tokenPath(options.root ?? ''))) return inClusterAccess(options.root ?? '')
+  if (hasServiceAccount(options.root ?? '')) return inClusterAccess(process.env, options.root ?? '')
   throw new ClusterError(
     'no-configuration',
     `there is no cluster to read: give --kubeconfig FILE or set KUBECONFIG (there is no ${usual}, and this is not a pod with a service account)`,
   )
-}
-
-const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
-
-function tokenPath(root: string): string {
-  return `${root}${SERVICE_ACCOUNT}/token`
-}
-
-function inClusterAccess(root: string): Access {
-  const host = process.env['KUBERNETES_SERVICE_HOST']
-  const port = process.env['KUBERNETES_SERVICE_PORT']
-  if (host === undefined || host === '' || port === undefined || port === '' || !existsSync(tokenPath(root))) {
-    throw new ClusterError(
-      'no-configuration',
-      `this is not a pod with a service account: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT and the file ${tokenPath(root)} are needed; give --kubeconfig FILE elsewhere`,
-    )
-  }
-  return {
-    source: 'the service account of this pod',
-    cluster: {
-      server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
-      'certificate-authority': `${root}${SERVICE_ACCOUNT}/ca.crt`,
-    },
-    user: { tokenFile: tokenPath(root) },
-    userName: 'service account',
-  }
-}
-
-/** As client-go: a master without scheme is http, unless the cluster has TLS settings. */
-function serverUrl({ source, cluster }: Access, master: string | undefined): string {
-  const written = master ?? cluster['server']
-  if (typeof written !== 'string' || written === '') {
-    throw new ClusterError(
-      'kubeconfig',
-      `${source} has no server for its cluster: add cluster.server, or give --master URL`,
-    )
-  }
-  const secure = ['certificate-authority', 'certificate-authority-data', 'insecure-skip-tls-verify'].some((name) =>
-    Boolean(cluster[name]),
-  )
-  const full = written.includes('://') ? written : `${secure ? 'https' : 'http'}://${written}`
-  const url = URL.canParse(full) ? new URL(full) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.search !== '') {
-    throw new ClusterError('kubeconfig', `the server of ${source} is not a URL: write it like https://10.0.0.1:6443`)
-  }
-  return url.href.replace(/\/+$/, '')
 }
 
 /** What the client makes of the credentials: headers, certificates, and an agent if there is a proxy. */

@@ -18,10 +18,22 @@ import {
 import { ownText, sharedText } from './names.ts'
 
 const ZONE = 'topology.kubernetes.io/zone'
+/** Whatever its effect. */
+const LEAVING_TAINT = 'ToBeDeletedByClusterAutoscaler'
 
 const NODE = fields({
-  metadata: fields({ name: dnsSubdomain, labels: optional(fields({ [ZONE]: optional(shortText) })) }),
-  spec: optional(fields({ podCIDR: v.nullish(text, ''), podCIDRs: list(text) })),
+  metadata: fields({
+    name: dnsSubdomain,
+    labels: optional(fields({ [ZONE]: optional(shortText) })),
+    deletionTimestamp: v.nullish(text, ''),
+  }),
+  spec: optional(
+    fields({
+      podCIDR: v.nullish(text, ''),
+      podCIDRs: list(text),
+      taints: list(fields({ key: v.nullish(text, '') })),
+    }),
+  ),
   status: optional(fields({ addresses: list(fields({ type: v.nullish(text, ''), address: v.nullish(text, '') })) })),
 })
 
@@ -44,11 +56,13 @@ export function decodeNode(value: unknown, at: Place): Decoded<Node> {
     return ip === undefined ? [] : [{ type, ip }]
   })
   const ofType = (wanted: string) => addresses.flatMap(({ type, ip }) => (type === wanted ? ip : []))
+  const leaving = metadata.deletionTimestamp !== '' || (spec?.taints ?? []).some(({ key }) => key === LEAVING_TAINT)
   const object: Node = {
     name: ownText(metadata.name),
     ...(zone !== undefined && { zone: sharedText(zone) }),
     podCIDRs: podCIDRsOf(spec, report),
     addresses: [...ofType('InternalIP'), ...ofType('ExternalIP')],
+    ...(leaving && { leaving }),
   }
   return { object, issues }
 }

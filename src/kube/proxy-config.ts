@@ -13,6 +13,8 @@ import { type FieldPath, formatFieldPath, readProxyConfigYaml } from './proxy-co
 export interface DecodedProxyConfig {
   /** Undefined exactly when there is an issue of severity `error`. */
   readonly config: ProxyConfig | undefined
+  /** What `config` was made of: for dumps in kube-proxy's form. There as soon as the text could be read. */
+  readonly effective?: EffectiveProxyConfig
   readonly issues: readonly Issue[]
   /** The rules of validation that failed; their issues are among the others. For kube-proxy's own text of them. */
   readonly problems: readonly ConfigProblem[]
@@ -69,7 +71,7 @@ export function finishProxyConfig(
   })
   const issues = [...earlier, ...explained, ...blankName, ...gates]
   const failed = issues.some((issue) => issue.severity === 'error')
-  return { config: failed ? undefined : toProxyConfig(effective), issues, problems }
+  return { config: failed ? undefined : toProxyConfig(effective), effective, issues, problems }
 }
 
 /** Reads types and defaults, without validation, so that flags can still be laid over the document. */

@@ -50,6 +50,8 @@ export interface EndpointLists {
   readonly reachable: readonly Endpoint[]
   /** How many endpoints are known at all, ready or not. */
   readonly known: number
+  /** UDP only, for conntrack clean-up: all that are known, ready or not, anywhere; sorted by text. */
+  readonly udp?: readonly Endpoint[]
 }
 
 export interface Endpoint {

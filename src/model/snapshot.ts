@@ -82,4 +82,6 @@ export interface Node {
   readonly podCIDRs: readonly Cidr[]
   /** InternalIPs in order, then ExternalIPs in order. */
   readonly addresses: readonly Ip[]
+  /** Is being deleted, or the cluster autoscaler is about to: load balancers must look elsewhere. Rules don't change. */
+  readonly leaving?: true
 }

@@ -44,7 +44,8 @@ function resolvePort(
     local: internalPolicy === 'Local' || (externalPolicy === 'Local' && externallyAccessible),
   }
   const all = collectEndpoints(slices, family, spec.name, spec.protocol, context.nodeName)
-  const { any, ...endpoints } = resolveEndpoints(all, wanted, context)
+  const { any, ...lists } = resolveEndpoints(all, wanted, context)
+  const endpoints = spec.protocol === 'udp' ? { ...lists, udp: all } : lists
   const sourceRanges = effectiveSourceRanges(service, family)
   const { nodePort } = spec
   const { affinitySeconds, healthCheckNodePort } = service

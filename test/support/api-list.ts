@@ -17,10 +17,8 @@ export interface ListAbilities {
 
 export function list(store: ApiStore, resource: Resource, query: URLSearchParams, abilities: ListAbilities): Reply {
   const selectors = { labels: query.get('labelSelector') ?? '', fields: query.get('fieldSelector') ?? '' }
-  const unknownField = terms(selectors.fields)
-    .map((term) => splitTerm(term).name)
-    .find((name) => !isSelectable(resource, name, abilities))
-  if (unknownField !== undefined) return status(400, 'BadRequest', `field label not supported: ${unknownField}`)
+  const refusal = refuseSelector(resource, query, abilities)
+  if (refusal !== undefined) return refusal
 
   const start = startOf(store, query, abilities)
   if ('status' in start) return start
@@ -39,6 +37,18 @@ export function list(store: ApiStore, resource: Resource, query: URLSearchParams
   }
   const items = page.map(([, object]) => object)
   return json(200, { kind: `${resource.kind}List`, apiVersion: resource.apiVersion, metadata, items })
+}
+
+/** What is answered to a list or watch with a field selector that the server does not have. */
+export function refuseSelector(
+  resource: Resource,
+  query: URLSearchParams,
+  abilities: ListAbilities,
+): Reply | undefined {
+  const unknown = terms(query.get('fieldSelector') ?? '')
+    .map((term) => splitTerm(term).name)
+    .find((name) => !isSelectable(resource, name, abilities))
+  return unknown === undefined ? undefined : status(400, 'BadRequest', `field label not supported: ${unknown}`)
 }
 
 function isSelectable(resource: Resource, name: string, abilities: ListAbilities): boolean {

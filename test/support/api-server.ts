@@ -3,12 +3,14 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
+import http2 from 'node:http2'
 import https from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
-import { type ListAbilities, list, type Reply, status } from './api-list.ts'
-import { ApiStore, RESOURCES } from './api-store.ts'
+import { type ListAbilities, list, type Reply, refuseSelector, status } from './api-list.ts'
+import { ApiStore, RESOURCES, type Resource } from './api-store.ts'
 import { ApiWatches } from './api-watch.ts'
 
 export type Fault =
@@ -31,6 +33,8 @@ export interface TlsFiles {
   readonly certificate: string
   /** Ask for client certificates signed by this CA; without one a request needs the token. */
   readonly clientCa?: string
+  /** Offer HTTP/2 beside HTTP/1.1, as real API servers do. */
+  readonly http2?: boolean
 }
 
 export interface SeenRequest {
@@ -46,12 +50,14 @@ export interface ApiServerOptions {
   readonly token?: string
   /** Put before every path, as Rancher does: `/k8s/clusters/c-1`. */
   readonly prefix?: string
+  /** An open listener to serve, instead of a new one. */
+  readonly socket?: Server
 }
 
 /** Listens on a free port until it is closed: `await using server = await startApiServer()`. */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<ApiServer> {
   const server = new ApiServer(options)
-  await server.listen()
+  await server.listen(options.socket)
   return server
 }
 
@@ -65,12 +71,16 @@ export class ApiServer implements AsyncDisposable {
   token: string | undefined
   /** Called before a request is answered; may change the store, the token, anything. */
   onRequest: (request: SeenRequest) => void = () => {}
+  /** Bodies of POSTs that were accepted: any path ending in `/events`. */
+  readonly posted: string[] = []
   /** How many connections were ever opened. */
   connections = 0
   readonly #prefix: string
   readonly #faults: Fault[] = []
   readonly #sockets = new Set<Socket>()
-  readonly #server: http.Server
+  readonly #server: http.Server | http2.Http2SecureServer
+  readonly #scheme: 'http' | 'https'
+  #listener: Server
 
   constructor({ tls, store, token, prefix }: ApiServerOptions) {
     this.store = store ?? new ApiStore()
@@ -78,7 +88,9 @@ export class ApiServer implements AsyncDisposable {
     this.token = token
     this.#prefix = prefix ?? ''
     const answer: http.RequestListener = (request, response) => void this.#answer(request, response)
-    this.#server = tls === undefined ? http.createServer(answer) : https.createServer(tlsOptions(tls), answer)
+    this.#scheme = tls === undefined ? 'http' : 'https'
+    this.#server = createServer(tls, answer)
+    this.#listener = this.#server
     this.#server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       this.connections += 1
       this.#sockets.add(socket)
@@ -89,12 +101,11 @@ export class ApiServer implements AsyncDisposable {
 
   /** `http://127.0.0.1:PORT`, or https, with the prefix. */
   get url(): string {
-    const scheme = this.#server instanceof https.Server ? 'https' : 'http'
-    return `${scheme}://127.0.0.1:${this.port}${this.#prefix}`
+    return `${this.#scheme}://127.0.0.1:${this.port}${this.#prefix}`
   }
 
   get port(): number {
-    return (this.#server.address() as AddressInfo).port
+    return (this.#listener.address() as AddressInfo).port
   }
 
   /** The next `count` requests meet this fault; faults queue up. */
@@ -102,9 +113,16 @@ export class ApiServer implements AsyncDisposable {
     for (let n = 0; n < count; n += 1) this.#faults.push(fault)
   }
 
-  async listen(port = 0): Promise<void> {
-    this.#server.listen(port, '127.0.0.1')
-    await once(this.#server, 'listening')
+  /** On a port of 127.0.0.1, or an open listener. */
+  async listen(where: number | Server = 0): Promise<void> {
+    if (typeof where === 'number') {
+      this.#server.listen(where, '127.0.0.1')
+      this.#listener = this.#server
+      await once(this.#server, 'listening')
+      return
+    }
+    this.#listener = where
+    where.on('connection', (socket) => this.#server.emit('connection', socket))
   }
 
   /** Cuts every connection, as a machine that dies; the server goes on listening. */
@@ -114,7 +132,7 @@ export class ApiServer implements AsyncDisposable {
 
   async close(): Promise<void> {
     const closed = new Promise((resolve) => {
-      this.#server.close(resolve)
+      this.#listener.close(resolve)
     })
     this.cutConnections()
     await closed
@@ -133,21 +151,37 @@ export class ApiServer implements AsyncDisposable {
     if (fault?.kind === 'drop') request.socket.destroy()
     if (fault?.kind === 'drop' || fault?.kind === 'hang') return
     if (fault?.kind === 'slow') await sleep(fault.ms)
-    const reply = faultReply(fault) ?? this.#route(request, seen)
+    const body = request.method === 'POST' ? await text(request) : undefined
+    const reply = faultReply(fault) ?? this.#route(request, seen, body)
     if (reply === 'watch') {
       const resource = this.#resource(seen.path)
-      if (resource !== undefined) this.watches.open(resource, seen.query, response)
+      const refusal = resource && this.#refuseWatch(resource, seen.query)
+      if (refusal !== undefined) send(response, refusal, fault)
+      else if (resource !== undefined) this.watches.open(resource, seen.query, response)
       return
     }
     send(response, reply, fault)
+  }
+
+  #refuseWatch(resource: Resource, query: URLSearchParams): Reply | undefined {
+    const refusal = refuseSelector(resource, query, this.abilities)
+    if (refusal !== undefined) return refusal
+    if (query.get('sendInitialEvents') !== 'true' || this.watches.initialEvents !== 'refused') return undefined
+    const message =
+      'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch'
+    return status(422, 'Invalid', message)
   }
 
   #resource(path: string) {
     return RESOURCES.find((resource) => this.#prefix + resource.path === path)
   }
 
-  #route(request: http.IncomingMessage, { path, query }: SeenRequest): Reply | 'watch' {
+  #route(request: http.IncomingMessage, { path, query }: SeenRequest, body: string | undefined): Reply | 'watch' {
     if (!this.#isKnown(request)) return status(401, 'Unauthorized', 'Unauthorized')
+    if (body !== undefined && path.endsWith('/events')) {
+      this.posted.push(body)
+      return { status: 201, body }
+    }
     const resource = this.#resource(path)
     if (resource === undefined) return status(404, 'NotFound', 'the server could not find the requested resource')
     if (this.forbidden.has(resource.name)) {
@@ -165,6 +199,13 @@ export class ApiServer implements AsyncDisposable {
     if ((request.socket as Partial<TLSSocket>).authorized === true) return true
     return request.headers.authorization === `Bearer ${this.token}`
   }
+}
+
+function createServer(tls: TlsFiles | undefined, answer: http.RequestListener): http.Server | http2.Http2SecureServer {
+  if (tls === undefined) return http.createServer(answer)
+  if (tls.http2 !== true) return https.createServer(tlsOptions(tls), answer)
+  // Its compatible requests and responses do all that is done with them here.
+  return http2.createSecureServer({ ...tlsOptions(tls), allowHTTP1: true, maxSessionMemory: 1000 }, answer as never)
 }
 
 function tlsOptions({ certificate, clientCa }: TlsFiles): https.ServerOptions {

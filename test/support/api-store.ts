@@ -42,6 +42,7 @@ export class ApiStore {
   /** Versions below this one are forgotten. */
   oldest = 0
   resourceVersion: number
+  readonly #present = new Map<string, Map<string, Value>>()
   readonly #listeners = new Set<(change: Change) => void>()
 
   constructor(resourceVersion = 1000) {
@@ -99,7 +100,8 @@ export class ApiStore {
     return () => this.#listeners.delete(listener)
   }
 
-  #at(resource: string, resourceVersion: number): Map<string, Value> {
+  #at(resource: string, resourceVersion: number): ReadonlyMap<string, Value> {
+    if (resourceVersion === this.resourceVersion) return this.#present.get(resource) ?? new Map()
     const objects = new Map<string, Value>()
     for (const change of this.changes) {
       if (change.resource !== resource || change.resourceVersion > resourceVersion) continue
@@ -113,6 +115,10 @@ export class ApiStore {
     this.resourceVersion += 1
     const recorded = { ...change, resourceVersion: this.resourceVersion, ...(before && { before }) }
     this.changes.push(recorded)
+    const present = this.#present.get(change.resource) ?? new Map<string, Value>()
+    this.#present.set(change.resource, present)
+    if (change.object === undefined) present.delete(change.key)
+    else present.set(change.key, change.object)
     for (const listener of this.#listeners) listener(recorded)
     return this.resourceVersion
   }

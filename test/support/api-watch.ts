@@ -7,11 +7,16 @@ interface Watch {
   readonly resource: Resource
   readonly bookmarks: boolean
   readonly response: ServerResponse
+  /** Open, and never heard of again, as after a network that forgot the connection. */
+  isSilent: boolean
 }
 
 export class ApiWatches {
-  /** Whether `sendInitialEvents=true` is served; the recorded server could not. */
-  initialEvents = true
+  /**
+   * Whether `sendInitialEvents=true` is served. The recorded server could not, and said so in an ERROR event; older ones
+   * refuse the parameters with 422, and the oldest pass over them and send events without an end.
+   */
+  initialEvents: boolean | 'refused' | 'unknown' = true
   readonly #store: ApiStore
   readonly #open = new Set<Watch>()
 
@@ -29,7 +34,7 @@ export class ApiWatches {
     response.writeHead(200, { 'Cache-Control': 'no-cache, private', 'Content-Type': 'application/json' })
     response.flushHeaders()
     const bookmarks = query.get('allowWatchBookmarks') === 'true'
-    const watch = { resource, bookmarks, response }
+    const watch: Watch = { resource, bookmarks, response, isSilent: false }
     const selectors = { labels: query.get('labelSelector') ?? '', fields: query.get('fieldSelector') ?? '' }
     if (!this.#sendPast(watch, query, selectors)) {
       response.end()
@@ -45,7 +50,7 @@ export class ApiWatches {
     const seconds = Number(query.get('timeoutSeconds') ?? 1800)
     const timers = [
       setTimeout(() => this.#bookmark(watch), Math.max(0, seconds - 2) * 1000),
-      setTimeout(() => response.end(), seconds * 1000),
+      setTimeout(() => endWatch(watch), seconds * 1000),
     ]
     response.on('close', () => {
       stop()
@@ -61,24 +66,29 @@ export class ApiWatches {
 
   /** Ends every watch in order, as at its timeout. */
   end(): void {
-    for (const { response } of this.#open) response.end()
+    for (const watch of this.#open) endWatch(watch)
   }
 
-  /** Cuts the connection of every watch. */
+  /** From now on, nothing comes through any watch that is open now, and none of them ends. */
+  silence(): void {
+    for (const watch of this.#open) watch.isSilent = true
+  }
+
+  /** Cuts the connection of every watch; over HTTP/2, its stream. */
   cut(): void {
     for (const { response } of this.#open) response.socket?.destroy()
   }
 
   /** Sends a line as it is into every watch, such as an ERROR event or one that is no JSON. */
   send(line: string): void {
-    for (const { response } of this.#open) response.write(`${line}\n`)
+    for (const { response, isSilent } of this.#open) if (!isSilent) response.write(`${line}\n`)
   }
 
   /** What happened until now. False when the watch ends with that: an error was sent. */
   #sendPast(watch: Watch, query: URLSearchParams, selectors: Selectors): boolean {
     const version = Number(query.get('resourceVersion') ?? 0)
     const streamsAll = query.get('sendInitialEvents') === 'true'
-    if (streamsAll && !this.initialEvents) {
+    if (streamsAll && this.initialEvents === false) {
       const message = 'a watch stream was requested by the client but the required storage feature is disabled'
       sendEvent(watch, 'ERROR', statusObject(500, 'InternalError', message))
       return false
@@ -87,7 +97,7 @@ export class ApiWatches {
       for (const [, object] of this.#store.list(watch.resource.name, this.#store.resourceVersion, selectors)) {
         sendObject(watch, 'ADDED', object)
       }
-      if (streamsAll) this.#bookmark(watch, { 'k8s.io/initial-events-end': 'true' })
+      if (streamsAll && this.initialEvents === true) this.#bookmark(watch, { 'k8s.io/initial-events-end': 'true' })
       return true
     }
     if (version < this.#store.oldest) {
@@ -111,6 +121,12 @@ export class ApiWatches {
   }
 }
 
+function endWatch(watch: Watch): void {
+  if (!watch.isSilent) watch.response.end()
+  // Until it is closed, there is nothing more to say in it.
+  watch.isSilent = true
+}
+
 /** For a selector, an object that stops matching is DELETED, and one that begins to is ADDED. */
 function sendChange(watch: Watch, selectors: Selectors, change: Change): void {
   if (change.resource !== watch.resource.name) return
@@ -130,6 +146,7 @@ function sendObject(watch: Watch, type: 'ADDED' | 'MODIFIED' | 'DELETED', object
   sendEvent(watch, type, { kind, apiVersion, ...object })
 }
 
-function sendEvent({ response }: Watch, type: string, object: object): void {
+function sendEvent({ response, isSilent }: Watch, type: string, object: object): void {
+  if (isSilent) return
   response.write(`${JSON.stringify({ type, object })}\n`)
 }

@@ -1,0 +1,152 @@
+// `sluice run`: the node agent, from its command line to its exit code.
+import { writeFileSync } from 'node:fs'
+import { cleanUp } from '../daemon/clean-up.ts'
+import { printConfigYaml } from '../daemon/config-document.ts'
+import { DaemonFailure } from '../daemon/daemon.ts'
+import { createLog, type Log, standardErrorWriter } from '../daemon/log.ts'
+import type { DaemonOptions, DaemonSource } from '../daemon/options.ts'
+import { runDaemon } from '../daemon/run.ts'
+import { startHands } from '../host/hands-client.ts'
+import { SYSTEM_CLOCK } from '../kube/clock.ts'
+import { ClusterError } from '../kube/cluster-error.ts'
+import { formatConfigProblems } from '../kube/proxy-config-problem.ts'
+import { type GivenFlags, resolveProxyConfig } from '../kube/proxy-flags.ts'
+import type { ProxyConfig } from '../model/config.ts'
+import { formatIssue, type Issue } from '../model/issue.ts'
+import type { IptablesVariant } from '../sync/variant.ts'
+import { EXIT, Failure } from './failure.ts'
+import { readText } from './read-text.ts'
+import type { Streams } from './streams.ts'
+
+export interface RunOptions {
+  readonly filename: readonly string[]
+  readonly iptablesVariant: 'auto' | IptablesVariant
+  readonly once?: true
+  readonly dryRun?: true
+  readonly debugRules?: true
+  /** Seconds. */
+  readonly driftInterval: number
+  /** Seconds. */
+  readonly readBackInterval: number
+  /** kube-proxy's own, all of them. */
+  readonly proxyFlags: GivenFlags
+}
+
+/** kube-proxy ends with 1 whatever went wrong. */
+const EXIT_FAILED = 1
+
+/** Returns the exit code, when the daemon has ended. */
+export async function runNode(options: RunOptions, version: string, streams: Streams): Promise<number> {
+  const { proxyFlags } = options
+  const configPath = textOf(proxyFlags, 'config')
+  const decoded = resolveProxyConfig({
+    ...(configPath !== undefined && { configText: readText(configPath, '--config'), configSource: configPath }),
+    flags: proxyFlags,
+  })
+  const { config, effective, issues } = decoded
+  if (config === undefined || effective === undefined) throw new Failure(describeInvalid(decoded), issues)
+  if (config.mode !== 'iptables') {
+    throw new Failure(`mode ${config.mode} is valid for kube-proxy and not served by sluice: use mode iptables`)
+  }
+  const log = createDaemonLog(config, proxyFlags, streams)
+  for (const issue of issues) log.warn(formatIssue(issue))
+  const writeTo = textOf(proxyFlags, 'write-config-to')
+  if (writeTo !== undefined) {
+    writeFileSync(writeTo, printConfigYaml(effective))
+    log.info('the configuration was written', { path: writeTo })
+    return EXIT.ok
+  }
+  if (isOn(proxyFlags, 'cleanup')) return cleanNode(log)
+
+  const ended = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      log.info('ending; the rules stay', { signal: name })
+      ended.abort()
+    })
+  }
+  const daemon: DaemonOptions = {
+    version,
+    config,
+    effective,
+    flags: new Map([...proxyFlags].map(([name, value]) => [name, String(value)])),
+    source: sourceOf(options),
+    ...(configPath !== undefined && { configPath }),
+    ...(options.iptablesVariant !== 'auto' && { variant: options.iptablesVariant }),
+    task: isOn(proxyFlags, 'init-only') ? 'init-only' : options.once === true ? 'once' : 'serve',
+    drift: { probeMs: options.driftInterval * 1000, readBackMs: options.readBackInterval * 1000 },
+    debugRules: options.debugRules === true,
+    log,
+    ...(options.dryRun === true && { printPlan: (text: string) => void streams.stdout.write(text) }),
+    signal: ended.signal,
+  }
+  try {
+    await runDaemon(daemon)
+    return EXIT.ok
+  } catch (error) {
+    if (ended.signal.aborted) return EXIT.ok
+    log.error(describeEnd(error), error instanceof Error && isBug(error) ? { stack: error.stack } : {})
+    return EXIT_FAILED
+  }
+}
+
+async function cleanNode(log: Log): Promise<number> {
+  const hands = await startHands()
+  try {
+    return (await cleanUp(hands, log)) ? EXIT.ok : EXIT_FAILED
+  } finally {
+    await hands.close()
+  }
+}
+
+function sourceOf({ filename, proxyFlags }: RunOptions): DaemonSource {
+  const master = textOf(proxyFlags, 'master')
+  if (filename.length === 0) return { kind: 'cluster', ...(master !== undefined && { master }) }
+  if (master !== undefined || proxyFlags.has('kubeconfig')) {
+    throw new Failure('-f and --kubeconfig or --master exclude each other: watch files or a cluster')
+  }
+  return { kind: 'directory', paths: filename }
+}
+
+function createDaemonLog({ logging }: ProxyConfig, flags: GivenFlags, { stderr }: Streams): Log {
+  return createLog({
+    format: logging.format === 'json' ? 'json' : flags.has('logging-format') ? 'text' : 'auto',
+    terminal: stderr.isTTY === true,
+    verbosity: logging.verbosity,
+    now: SYSTEM_CLOCK.wall,
+    pid: process.pid,
+    write: standardErrorWriter(),
+  })
+}
+
+/** kube-proxy's own wording for what it would have refused. */
+function describeInvalid({
+  issues,
+  problems,
+}: {
+  issues: readonly Issue[]
+  problems?: Parameters<typeof formatConfigProblems>[0]
+}): string {
+  const ours = issues.map(formatIssue).join('\n')
+  return problems === undefined || problems.length === 0
+    ? ours
+    : `${ours}\nfailed validate: ${formatConfigProblems(problems)}`
+}
+
+function isBug(error: Error): boolean {
+  return !(error instanceof DaemonFailure) && !(error instanceof ClusterError)
+}
+
+function describeEnd(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function textOf(flags: GivenFlags, name: string): string | undefined {
+  const value = flags.get(name)
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function isOn(flags: GivenFlags, name: string): boolean {
+  const value = flags.get(name)
+  return value === true || value === 'true'
+}

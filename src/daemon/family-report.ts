@@ -1,0 +1,115 @@
+// What happens to the rules of one family, told to the log and the metrics.
+import type { DriftFinding } from '../iptables/drift-finding.ts'
+import type { Program } from '../iptables/program.ts'
+import type { TableName } from '../iptables/rule.ts'
+import { createProgramMeter } from '../iptables/statistics.ts'
+import type { Clock } from '../kube/clock.ts'
+import type { Family } from '../model/address.ts'
+import type { RestoreError } from '../sync/kernel-access.ts'
+import type { SyncEvent, SyncReport } from '../sync/syncer.ts'
+import type { Log } from './log.ts'
+import type { DaemonMetrics } from './metrics.ts'
+import { countNoLocalEndpoints } from './no-local-endpoints.ts'
+import { logSync } from './sync-line.ts'
+
+/** One sync, from its first step on. */
+export interface SyncAttempt {
+  readonly reason: string
+  /** On the clock's now(). */
+  readonly started: number
+  /** When the causes of the change happened, in milliseconds since 1970. */
+  readonly triggerTimes: readonly number[]
+}
+
+export interface FamilyReport {
+  readonly began: () => void
+  readonly compiled: (attempt: SyncAttempt) => void
+  readonly synced: (program: Program, report: SyncReport, attempt: SyncAttempt) => void
+  /** `hadRules`: some sync has succeeded before. */
+  readonly failed: (error: unknown, attempt: SyncAttempt, hadRules: boolean) => void
+  readonly event: (event: SyncEvent) => void
+  /** The last restore that failed since a sync succeeded. */
+  readonly lastFailure: () => RestoreError | undefined
+}
+
+/** After a flush every chain is a finding; a log that names them all helps nobody. */
+const NAMED_FINDINGS = 10
+
+export function createFamilyReport(family: Family, clock: Clock, log: Log, metrics: DaemonMetrics): FamilyReport {
+  /** Rules that the sync under way has written. */
+  const written = new Map<TableName, number>()
+  const measure = createProgramMeter()
+  let lastFailure: RestoreError | undefined
+  const secondsSince = (started: number) => (clock.now() - started) / 1000
+  return {
+    began: () => written.clear(),
+    compiled: ({ started }) => {
+      metrics.compiled(family, secondsSince(started))
+      metrics.changesTaken()
+    },
+    synced: (program, report, { reason, started, triggerTimes }) => {
+      lastFailure = undefined
+      const { kind, lines, durationMs, isolated, drift = [] } = report
+      metrics.syncEnded(family, { kind, seconds: secondsSince(started), succeeded: true })
+      metrics.applied(family, durationMs / 1000)
+      if (lines > 0) metrics.planned(family, lines)
+      metrics.servicesIsolated(family, isolated.length)
+      metrics.noLocalEndpoints(family, countNoLocalEndpoints(program.servicePorts))
+      for (const time of triggerTimes) {
+        metrics.networkProgrammed(family, Math.max(0, clock.wall() - time) / 1000)
+      }
+      const { services, endpoints, rules } = measure(program)
+      for (const table of ['filter', 'nat'] as const) {
+        metrics.rulesCounted(family, table, { owned: rules.get(table) ?? 0, written: written.get(table) ?? 0 })
+      }
+      tellDrift(drift, family, log, metrics)
+      logSync(log, { family, reason, outcome: report, services, endpoints })
+    },
+    failed: (error, { reason, started }, hadRules) => {
+      metrics.restoreFailed(family, hadRules ? 'partial' : 'full')
+      metrics.syncEnded(family, { kind: 'full', seconds: secondsSince(started), succeeded: false })
+      log.error('rules could not be synced; the last good ones stay', { family, reason, error })
+    },
+    event: (event) => {
+      switch (event.kind) {
+        case 'isolated':
+          log.error('the kernel refuses the rules of a Service; all others are programmed', {
+            family,
+            service: event.owner,
+            error: event.error,
+          })
+          break
+        case 'reinstated':
+          log.info('the kernel takes the rules of a Service again', { family, service: event.owner })
+          break
+        case 'restore failed':
+          lastFailure = event.error
+          metrics.restoreFailed(family, 'full')
+          log.verbose(1, 'a restore failed and is tried another way', { family, error: event.error })
+          break
+        case 'in batches':
+          log.warn('writing everything at once takes too long; going on in batches', { family, error: event.error })
+          break
+        case 'batch':
+          metrics.batchRestored(family)
+          break
+        case 'written':
+          for (const [table, rules] of event.rules) written.set(table, (written.get(table) ?? 0) + rules)
+          break
+        default:
+          event satisfies never
+      }
+    },
+    lastFailure: () => lastFailure,
+  }
+}
+
+function tellDrift(findings: readonly DriftFinding[], family: Family, log: Log, metrics: DaemonMetrics): void {
+  for (const { kind } of findings) metrics.driftFound(family, kind)
+  const wrong = findings.filter(({ kind }) => kind !== 'stale chain')
+  for (const { kind, table, chain, owner } of wrong.slice(0, NAMED_FINDINGS)) {
+    log.warn('somebody changed our rules; they are repaired', { family, kind, table, chain, service: owner })
+  }
+  const rest = wrong.length - NAMED_FINDINGS
+  if (rest > 0) log.warn('somebody changed more of our rules; they are repaired', { family, chains: rest })
+}

@@ -1,0 +1,159 @@
+// One IP family of the daemon: Snapshots and node facts in, a kernel that has the rules out. Decides why and when there is
+// a sync, and what happens around it.
+import type { Hands } from '../host/hands.ts'
+import { createCompiler } from '../iptables/compile.ts'
+import type { DriftFinding } from '../iptables/drift-finding.ts'
+import type { Program } from '../iptables/program.ts'
+import type { Clock } from '../kube/clock.ts'
+import type { Family } from '../model/address.ts'
+import type { ProxyConfig } from '../model/config.ts'
+import type { NodeFacts } from '../model/node.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import { PROBE_SHARE, READ_BACK_SHARE } from '../sync/drift.ts'
+import type { RestoreError } from '../sync/kernel-access.ts'
+import { createPacer } from '../sync/pacer.ts'
+import { createSyncer } from '../sync/syncer.ts'
+import type { IptablesVariant } from '../sync/variant.ts'
+import { createConntrackCleaner } from './conntrack-cleaner.ts'
+import { createFamilyReport, type SyncAttempt } from './family-report.ts'
+import type { Log } from './log.ts'
+import type { DaemonMetrics } from './metrics.ts'
+import type { DriftIntervals } from './options.ts'
+import { lookRepeatedly } from './repeated-look.ts'
+
+export interface FamilyOptions {
+  readonly family: Family
+  readonly config: ProxyConfig
+  readonly variant: IptablesVariant
+  readonly hands: Hands
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: DaemonMetrics
+  readonly drift: DriftIntervals
+  readonly signal: AbortSignal
+  /** A sync was asked for. */
+  readonly onQueued: () => void
+  /** The kernel has the rules of this Snapshot. */
+  readonly onSynced: (snapshot: Snapshot) => void
+  /** A dry run: gets what a sync would write, and nothing is written. */
+  readonly printPlan?: (text: string) => void
+}
+
+export interface FamilySync {
+  /** The node that rules are made for; a different one means that everything is compiled again. */
+  readonly setNode: (node: NodeFacts) => void
+  /** `triggerTimes`: when the causes of the change happened, in milliseconds since 1970. */
+  readonly setSnapshot: (snapshot: Snapshot, triggerTimes: readonly number[]) => void
+  /** For /debug/rules. */
+  readonly shown: () => ShownRules
+  readonly stop: () => Promise<void>
+}
+
+export interface ShownRules {
+  readonly applied?: Program
+  readonly pending?: Program
+  readonly failed?: RestoreError
+}
+
+/** kube-proxy's longest time without a sync. */
+const LONGEST_INTERVAL_MS = 3_600_000
+
+export function startFamily(options: FamilyOptions): FamilySync {
+  const { family, config, clock, log, metrics, drift, signal } = options
+  const report = createFamilyReport(family, clock, log, metrics)
+  const syncer = createSyncer({ ...options, now: clock.now, onEvent: report.event })
+  const cleanConntrack = createConntrackCleaner(options)
+  const reasons = new Set<string>()
+  let compiler: ReturnType<typeof createCompiler> | undefined
+  let snapshot: Snapshot | undefined
+  let triggerTimes: readonly number[] = []
+  let applied: Program | undefined
+
+  const pacer = createPacer(
+    { minInterval: config.minSyncPeriod, retryInterval: config.syncPeriod, maxInterval: LONGEST_INTERVAL_MS },
+    clock,
+    sync,
+  )
+  const looks = [
+    { wantedMs: drift.probeMs, share: PROBE_SHARE, look: () => look(() => syncer.check(signal)) },
+    { wantedMs: drift.readBackMs, share: READ_BACK_SHARE, look: () => look(() => syncer.readBack(signal)) },
+  ].map((repeated) => lookRepeatedly(repeated, clock))
+  metrics.syncQueued(family)
+
+  function request(reason: string): void {
+    reasons.add(reason)
+    if (snapshot === undefined || compiler === undefined) return
+    options.onQueued()
+    metrics.syncQueued(family)
+    pacer.request()
+  }
+
+  async function look(find: () => Promise<readonly DriftFinding[]>): Promise<void> {
+    try {
+      if ((await find()).length > 0) request('drift')
+    } catch (error) {
+      if (!signal.aborted) log.warn('the kernel could not be looked at', { family, error })
+    }
+  }
+
+  async function sync(): Promise<void> {
+    if (snapshot === undefined || compiler === undefined || signal.aborted) return
+    const attempt: SyncAttempt = {
+      reason: reasons.size === 0 ? 'periodic' : [...reasons].join(', '),
+      started: clock.now(),
+      triggerTimes,
+    }
+    reasons.clear()
+    triggerTimes = []
+    report.began()
+    try {
+      await bring(snapshot, compiler, attempt)
+    } catch (error) {
+      // What was not programmed still waits to be.
+      triggerTimes = [...attempt.triggerTimes, ...triggerTimes]
+      if (signal.aborted) return
+      report.failed(error, attempt, applied !== undefined)
+      throw error
+    }
+  }
+
+  async function bring(current: Snapshot, compile: (from: Snapshot) => Program, attempt: SyncAttempt): Promise<void> {
+    const program = compile(current)
+    report.compiled(attempt)
+    if (options.printPlan === undefined) {
+      const outcome = await syncer.sync(program, signal)
+      report.synced(program, outcome, attempt)
+      if (outcome.retryInMs !== undefined) pacer.requestWithin(outcome.retryInMs)
+    } else {
+      const plan = await syncer.plan(program)
+      options.printPlan(plan === '' ? `# ${family}: nothing to do\n` : `# ${family}\n${plan}`)
+    }
+    applied = program
+    options.onSynced(current)
+    if (options.printPlan === undefined) await cleanConntrack(program.servicePorts)
+  }
+
+  return {
+    setNode: (node) => {
+      compiler = createCompiler(config, node, family)
+      request('node changed')
+    },
+    setSnapshot: (next, times) => {
+      snapshot = next
+      triggerTimes = [...triggerTimes, ...times]
+      request('services or endpoints changed')
+    },
+    shown: () => {
+      const failed = report.lastFailure()
+      return {
+        ...(applied !== undefined && { applied }),
+        ...(snapshot !== undefined && compiler !== undefined && { pending: compiler(snapshot) }),
+        ...(failed !== undefined && { failed }),
+      }
+    },
+    stop: async () => {
+      for (const end of looks) end()
+      await pacer.stop()
+    },
+  }
+}

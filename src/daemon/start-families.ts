@@ -1,0 +1,111 @@
+// Starts what runs once the node is known: one sync loop per IP family, the health check node ports, and the listeners.
+import { writeOomScore } from '../host/sysctl-files.ts'
+import { SYSTEM_CLOCK } from '../kube/clock.ts'
+import type { Family } from '../model/address.ts'
+import type { NodeFacts } from '../model/node.ts'
+import type { IptablesVariant } from '../sync/variant.ts'
+import { cleanNftables } from './clean-up.ts'
+import type { Source } from './cluster-source.ts'
+import { type Daemon, DaemonFailure } from './daemon.ts'
+import { createEvents, type Events } from './events.ts'
+import { type FamilySync, startFamily } from './family.ts'
+import { findFamilies } from './kernel-facts.ts'
+import type { ProxyHealth } from './proxy-health-server.ts'
+import { startServers } from './servers.ts'
+import { createHealthCheckFinder, healthCheckAddresses } from './service-health.ts'
+import { createServiceHealthServer } from './service-health-server.ts'
+import { showRules } from './show-rules.ts'
+
+export interface FamiliesOptions extends Daemon {
+  readonly source: Source
+  readonly health: ProxyHealth
+  readonly variant: IptablesVariant
+  readonly facts: NodeFacts
+}
+
+export interface StartedFamilies {
+  readonly families: readonly FamilySync[]
+  /** Resolves when each family has synced once. */
+  readonly allSynced: Promise<unknown>
+}
+
+const clock = SYSTEM_CLOCK
+
+export async function startFamilies(daemon: FamiliesOptions): Promise<StartedFamilies> {
+  const { options, hands, variant, facts, closers } = daemon
+  const { log, config } = options
+  const supported = await findFamilies(hands, variant)
+  if (!supported.includes(facts.primaryFamily)) {
+    const message = `rules of ${facts.primaryFamily}, the family of this node's address, can't be programmed here`
+    throw new DaemonFailure(`${message}: is its kernel module missing, or does sluice lack the capability NET_ADMIN?`)
+  }
+  log.info('serving', { families: supported.join(', '), node: facts.name })
+  const isDryRun = options.printPlan !== undefined
+  if (!isDryRun) {
+    await cleanNftables(hands, log).catch((error: unknown) => log.verbose(1, 'nftables was not looked at', { error }))
+    await writeOomScore(config.oomScoreAdj)
+  }
+  const events = createDaemonEvents(daemon)
+  closers.push(() => events.flush())
+  const started = supported.map((family) => startOne(daemon, family, events))
+  const families = started.map(({ family }) => family)
+  const allSynced = Promise.all(started.map(({ synced }) => synced))
+  if (!isDryRun) {
+    const debugRules = showRules(() => families)
+    const listeners = startServers({ ...daemon, clock, events, debugRules, onFatal: daemon.fail })
+    for (const listener of listeners) closers.push(() => listener.close())
+    events.starting()
+  }
+  return { families, allSynced }
+}
+
+function startOne(
+  daemon: FamiliesOptions,
+  family: Family,
+  events: Events,
+): { family: FamilySync; synced: Promise<void> } {
+  const { options, hands, metrics, health, variant, facts, signal, closers } = daemon
+  const { config, log } = options
+  const findHealthChecks = createHealthCheckFinder(family, facts.name)
+  const serviceHealth = createServiceHealthServer({
+    family,
+    addresses: healthCheckAddresses(config, facts, family),
+    ...(config.healthzBindAddress !== '' && { isHealthy: health.isHealthy }),
+    log,
+    onFailure: events.serviceHealthCheckFailed,
+  })
+  closers.push(() => serviceHealth.close())
+  health.updated(family)
+  let tellSynced = () => {}
+  const synced = new Promise<void>((resolve) => {
+    tellSynced = resolve
+  })
+  const sync = startFamily({
+    family,
+    config,
+    variant,
+    hands,
+    clock,
+    log,
+    metrics,
+    drift: options.drift,
+    signal,
+    ...(options.printPlan !== undefined && { printPlan: options.printPlan }),
+    onQueued: () => health.queued(family),
+    onSynced: (snapshot) => {
+      health.updated(family)
+      if (options.printPlan === undefined) void serviceHealth.sync(findHealthChecks(snapshot.services))
+      tellSynced()
+    },
+  })
+  closers.push(() => sync.stop())
+  sync.setNode(facts)
+  return { family: sync, synced }
+}
+
+function createDaemonEvents({ options, nodeName, source }: FamiliesOptions): Events {
+  const { log } = options
+  const { post } = source
+  if (post !== undefined) return createEvents({ nodeName, post, clock, log })
+  return createEvents({ nodeName, post: () => Promise.resolve(), clock, log })
+}

@@ -1,0 +1,258 @@
+// Whole `sluice run` processes while objects change at random and everything around fails: the API server, the daemon, its
+// helper, other programs in the same tables. In the end the kernel is what the server's objects come to, and at no time
+// does a rule of somebody else change.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  createCompiler,
+  defaultProxyConfig,
+  describeNode,
+  link,
+  parseIp,
+  parseSave,
+  printRule,
+  type Ruleset,
+} from '../../src/index.ts'
+import { FAMILIES, type Family } from '../../src/model/address.ts'
+import { expectedSnapshot } from '../support/cluster-source.ts'
+import {
+  apiFault,
+  changeObjects,
+  createRandom,
+  NODE,
+  node,
+  putService,
+  type Random,
+} from '../support/daemon-history.ts'
+import { eventually, missingForDaemon, RUN_TOOL, SAVE_TOOL } from '../support/daemon-kernel.ts'
+import { type DaemonPlace, isRunning, openPlace } from '../support/daemon-place.ts'
+import type { DaemonProcess } from '../support/daemon-process.ts'
+
+const missing = missingForDaemon()
+const FLAGS = ['--hostname-override', NODE, '--conntrack-max-per-core', '0', '--iptables-min-sync-period', '100ms']
+const ADDRESSES = ['192.168.1.63/24', 'fd00:1::63/64']
+/** The agent looks every second; the rest is for machines that do other things too. */
+const NOTICED_WITHIN_MS = 2_000 + 3_000
+
+let place: DaemonPlace
+const restore: Readonly<Record<Family, string>> = { ipv4: 'iptables-restore', ipv6: 'ip6tables-restore' }
+
+describe.skipIf(missing !== undefined)('sluice run', () => {
+  beforeEach(async () => {
+    place = await openPlace({ interfaces: { eth0: ADDRESSES }, token: 'first' })
+    place.server.store.put('nodes', node('one'))
+    for (const family of FAMILIES) await place.must([restore[family], '--noflush'], foreignPayload())
+  })
+  afterEach(() => place[Symbol.asyncDispose]())
+
+  function start(...more: readonly string[]): DaemonProcess {
+    return place.daemon(['--kubeconfig', place.kubeconfig, ...FLAGS, ...more])
+  }
+
+  test.for([1, 2])('keeps the kernel right through a random history (seed %i)', { timeout: 180_000 }, async (seed) => {
+    const random = createRandom(seed)
+    const foreign = await foreignRules()
+    const watching = watchForeign(foreign)
+    for (let count = 0; count < 8; count += 1) changeObjects(place.server.store, random)
+    let daemon = start('--read-back-interval', '2')
+    await expectKernel()
+    for (let step = 0; step < 24; step += 1) {
+      for (let count = random(6); count >= 0; count -= 1) changeObjects(place.server.store, random)
+      apiFault(place.server, place.folder, random)
+      if (step % 4 === 1) await injure(random)
+      if (step % 6 === 2) killHelper(daemon)
+      if (step % 8 === 5) {
+        daemon.signal('SIGKILL')
+        await daemon.ended
+        daemon = start('--read-back-interval', '2')
+      }
+      await sleep(random(400))
+      if (step % 8 === 7) await expectKernel()
+    }
+    await expectKernel()
+    expect(daemon.isEnded()).toBe(false)
+    expect(await watching.stop()).toEqual([])
+  })
+
+  test('repairs what an outsider does: what is cheap to see within 2 s, the rest at the next reading', async () => {
+    for (const name of ['a', 'b']) putService(place.server.store, name, 2)
+    const foreign = await foreignRules()
+    const daemon = start('--read-back-interval', '2')
+    await expectKernel()
+    const watching = watchForeign(foreign)
+    for (const injury of INJURIES) {
+      await injury.run()
+      await expectKernel(injury.withinMs)
+      await daemon.logged(/somebody changed/)
+    }
+    expect(await watching.stop()).toEqual([])
+  }, 120_000)
+
+  test('writes nothing before all Services and EndpointSlices are known', async () => {
+    for (const name of ['a', 'b']) putService(place.server.store, name, 2)
+    place.server.onRequest = ({ path }) => {
+      if (path.includes('endpointslices')) place.server.failNext(1, { kind: 'slow', ms: 3000 })
+    }
+    const started = performance.now()
+    const daemon = start()
+    await daemon.logged(/"msg":"serving"/)
+    while (performance.now() - started < 2500) {
+      expect(await place.must(['iptables-save'])).not.toContain('KUBE-')
+      await sleep(100)
+    }
+    await expectKernel()
+  })
+
+  test('keeps the last state while the API server is away, and goes on when it is back', async () => {
+    putService(place.server.store, 'a', 2)
+    start()
+    await expectKernel()
+    const before = await ownRules('ipv4')
+    const { port } = place.server
+    await place.server.close()
+    await sleep(3000)
+    expect(await ownRules('ipv4')).toEqual(before)
+    putService(place.server.store, 'b', 3)
+    await place.server.listen(await place.listen(port))
+    await expectKernel()
+    expect(await ownRules('ipv4')).not.toEqual(before)
+  })
+
+  test('a killed daemon takes its helper along, and the next one writes nothing', async () => {
+    putService(place.server.store, 'a', 2)
+    const first = start()
+    await expectKernel()
+    const helper = first.helper() ?? 0
+    expect(isRunning(helper)).toBe(true)
+    first.signal('SIGKILL')
+    await first.ended
+    await eventually(() => isRunning(helper), false, 5_000)
+    const second = start('-v', '2')
+    await second.logged(/"family":"IPv4".*"kind":"none".*rules are as they should be/)
+    await second.logged(/"family":"IPv6".*"kind":"none".*rules are as they should be/)
+    expect(second.log()).not.toContain('synced rules')
+  })
+})
+
+interface Injury {
+  readonly run: () => Promise<unknown>
+  readonly withinMs: number
+}
+
+const INJURIES: readonly Injury[] = [
+  // As a firewall's reload: everything goes but its own.
+  { run: () => place.must(['iptables-restore'], foreignPayload()), withinMs: NOTICED_WITHIN_MS },
+  { run: () => place.must(['ip6tables', '-t', 'mangle', '-X', 'KUBE-PROXY-CANARY']), withinMs: NOTICED_WITHIN_MS },
+  { run: () => removeJump('ipv4', 'nat', 'PREROUTING'), withinMs: NOTICED_WITHIN_MS },
+  { run: () => removeJump('ipv6', 'filter', 'FORWARD'), withinMs: NOTICED_WITHIN_MS },
+  { run: () => place.must(['iptables', '-t', 'nat', '-F', 'KUBE-SERVICES']), withinMs: 8_000 },
+  {
+    run: async () => {
+      const [, chain = ''] = /^:(KUBE-SEP-\S+)/m.exec(await place.must(['iptables-save', '-t', 'nat'])) ?? []
+      await place.must(['iptables', '-t', 'nat', '-R', chain, '1', '-j', 'RETURN'])
+    },
+    withinMs: 8_000,
+  },
+]
+
+async function injure(random: Random): Promise<void> {
+  // While the daemon writes, what is to be hurt may be gone.
+  await INJURIES[random(INJURIES.length)]?.run().catch(() => undefined)
+}
+
+async function removeJump(family: Family, table: string, chain: string): Promise<void> {
+  const text = await place.must([RUN_TOOL[family], '-t', table, '-S', chain])
+  const place1 = text.split('\n').findIndex((line) => line.includes('-j KUBE-'))
+  await place.must([RUN_TOOL[family], '-t', table, '-D', chain, String(place1)])
+}
+
+function killHelper(daemon: DaemonProcess): void {
+  const helper = daemon.helper()
+  if (helper !== undefined) process.kill(helper, 'SIGKILL')
+}
+
+/** Waits until the kernel is what the server's objects come to. */
+async function expectKernel(withinMs = 40_000): Promise<void> {
+  for (const family of FAMILIES) await eventually(() => ownRules(family), desiredRules(family), withinMs)
+}
+
+function desiredRules(family: Family): readonly string[] {
+  const snapshot = expectedSnapshot(place.server.store)
+  const addresses = [...ADDRESSES.map((address) => address.replace(/\/\d+$/, '')), '127.0.0.1', '::1']
+  const host = {
+    addresses: addresses.flatMap((address) => parseIp(address) ?? []),
+    features: { nfacct: true, randomFully: true, tcpBeLiberal: false },
+  }
+  const config = defaultProxyConfig()
+  const { facts } = describeNode(NODE, snapshot.nodes.get(NODE), config, host)
+  return describeOwn(link(createCompiler(config, facts, family)(snapshot)))
+}
+
+async function ownRules(family: Family): Promise<readonly string[]> {
+  return describeOwn(parseSave(await place.must([SAVE_TOOL[family]]), family).ruleset)
+}
+
+/** Jumps that were put back stand at the top of base chains, so there the order does not count. */
+function describeOwn(ruleset: Ruleset): readonly string[] {
+  const lines: string[] = []
+  for (const [table, chains] of ruleset.tables) {
+    for (const [chain, { rules }] of chains) {
+      const texts = rules.map((rule) => printRule(rule, ruleset.family)).filter((text) => !text.includes('foreign'))
+      const isOwn = chain.startsWith('KUBE-')
+      if (isOwn) lines.push(`${table} ${chain}`)
+      const ordered =
+        isOwn && !chain.startsWith('KUBE-SERVICES') && chain !== 'KUBE-NODEPORTS' ? texts : texts.toSorted()
+      lines.push(...ordered.map((text, index) => `${table} ${chain} ${index} ${text}`))
+    }
+  }
+  return lines.toSorted()
+}
+
+function foreignPayload(): string {
+  const rule = (number: number) => `-m comment --comment "foreign ${number}" -j ACCEPT`
+  return [
+    '*filter',
+    ':FOREIGN - [0:0]',
+    `-A FOREIGN ${rule(1)}`,
+    `-A INPUT ${rule(2)}`,
+    `-A FORWARD ${rule(3)}`,
+    `-A FORWARD ${rule(4)}`,
+    'COMMIT',
+    '*nat',
+    ':FOREIGN-NAT - [0:0]',
+    `-A PREROUTING ${rule(5)}`,
+    `-A POSTROUTING ${rule(6)}`,
+    `-A POSTROUTING ${rule(7)}`,
+    'COMMIT',
+    '',
+  ].join('\n')
+}
+
+async function foreignRules(): Promise<string> {
+  const texts = await Promise.all(FAMILIES.map((family) => place.must([SAVE_TOOL[family]])))
+  return texts
+    .flatMap((text) => text.split('\n'))
+    .filter((line) => /foreign/i.test(line))
+    .map((line) => line.replace(/ \[\d+:\d+\]$/, ''))
+    .join('\n')
+}
+
+/** Looks at the rules of others again and again. `stop` returns what they once were instead. */
+function watchForeign(expected: string): { readonly stop: () => Promise<readonly string[]> } {
+  const wrong: string[] = []
+  const ending = new AbortController()
+  const watching = (async () => {
+    while (!ending.signal.aborted) {
+      const found = await foreignRules()
+      if (found !== expected) wrong.push(found)
+      await sleep(150)
+    }
+  })()
+  return {
+    stop: async () => {
+      ending.abort()
+      await watching
+      return wrong
+    },
+  }
+}
