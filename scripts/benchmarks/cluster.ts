@@ -29,8 +29,13 @@ export function* generateServices(services: number): Generator<ApiService> {
     slice: apiSlice('default', 'kubernetes', ['192.168.1.1'], [{ name: 'https', protocol: 'TCP', port: 6443 }]),
   }
   for (let number = 0; number < services; number += 1) {
-    yield { service: generateService(number), slice: generateSlice(number) }
+    yield generateOne(number)
   }
+}
+
+/** The Service of that number, from 0. */
+export function generateOne(number: number): ApiService {
+  return { service: generateService(number), slice: generateSlice(number) }
 }
 
 /** Everything as one list. */
