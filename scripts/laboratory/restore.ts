@@ -1,6 +1,6 @@
 // The tools by themselves: what it takes to bring rules into the kernel without anybody who decides which.
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { diffKernel } from '../../src/iptables/diff-kernel.ts'
 import { NO_TABLES } from '../../src/iptables/kernel-text.ts'
 import { listWhenLarge, NEVER_LIST, printRestorePayload } from '../../src/iptables/restore-payload.ts'
@@ -19,7 +19,9 @@ export function timeRestore(variant: IptablesVariant, payload: string): number {
   writeFileSync(file, payload)
   const started = monotonicMs()
   run(['sh', '-c', `exec ${toolsOf(variant, 'ipv4').restore} -w 5 --noflush --counters < ${file} > /dev/null`], '')
-  return monotonicMs() - started
+  const took = monotonicMs() - started
+  rmSync(file)
+  return took
 }
 
 /** Empties the tables, of everybody's rules and chains. */
