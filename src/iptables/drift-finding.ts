@@ -12,8 +12,6 @@ export interface DriftFinding {
 
 export type DriftKind = 'missing chain' | 'changed rules' | 'missing jump' | 'stale chain'
 
-export const DRIFT_KINDS: readonly DriftKind[] = ['missing chain', 'changed rules', 'missing jump', 'stale chain']
-
 /** `ns1/svc1:p80 tcp` of the comment and the protocol of a rule; undefined when its comment begins otherwise. */
 export function ownerInText(ruleText: string): string | undefined {
   const name = serviceNameInText(ruleText)

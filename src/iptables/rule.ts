@@ -88,8 +88,3 @@ export function jumpTarget(rule: Rule): ChainName | undefined {
   const { target } = rule
   return target?.kind === 'jump' || target?.kind === 'goto' ? target.chain : undefined
 }
-
-/** The probability at which `statistic` passes, as a number from 0 to 1. */
-export function probabilityOf(threshold: number): number {
-  return threshold / 2 ** 31
-}

@@ -17,9 +17,6 @@ const IPV6_CHARACTERS = /^[0-9a-fA-F:.]+$/
 const COMPATIBLE_PREFIX = /^::(?=\d+\.)/
 const PREFIX_LENGTH = /^\d{1,3}$/
 
-/** Bits of an address of each family. */
-export const ADDRESS_BITS: Readonly<Record<Family, number>> = { ipv4: 32, ipv6: 128 }
-
 /**
  * Reads one address as Kubernetes does (`ParseIPSloppy`): octets are decimal, leading zeros are dropped, an IPv4-mapped
  * IPv6 address is an IPv4 address. Undefined when it is none.
