@@ -24,8 +24,10 @@ export interface WholeFigures {
   readonly listToProgrammed: readonly number[]
   /** From the start of the process to the same. */
   readonly startToProgrammed: readonly number[]
-  /** What the agent says that reading, comparing, printing and applying took. */
+  /** What the agent says that applying took: from the printed payload to the end of the restore command. */
   readonly apply: readonly number[]
+  /** The same with reading, comparing and printing. */
+  readonly sync: readonly number[]
   readonly floor: readonly number[]
   readonly lines: number
 }
@@ -100,14 +102,16 @@ export async function runRound(options: RoundOptions): Promise<RoundFigures> {
       coldStart: {
         listToProgrammed: cold.map(({ listToProgrammed }) => listToProgrammed),
         startToProgrammed: cold.map(({ startToProgrammed }) => startToProgrammed),
-        apply: cold.map(({ line }) => numberOf(line, 'ms')),
+        apply: cold.map(({ line }) => numberOf(line, 'restoreMs')),
+        sync: cold.map(({ line }) => numberOf(line, 'ms')),
         floor: floors.empty,
         lines: numberOf(cold.at(-1)?.line, 'lines'),
       },
       afterFlush: {
         listToProgrammed: [],
         startToProgrammed: [],
-        apply: flushed.map((line) => numberOf(line, 'ms')),
+        apply: flushed.map((line) => numberOf(line, 'restoreMs')),
+        sync: flushed.map((line) => numberOf(line, 'ms')),
         floor: floors.flushed,
         lines: numberOf(flushed.at(-1), 'lines'),
       },

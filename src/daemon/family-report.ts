@@ -49,10 +49,12 @@ export function createFamilyReport(family: Family, clock: Clock, log: Log, metri
     },
     synced: (program, report, { reason, started, triggerTimes }) => {
       lastFailure = undefined
-      const { kind, lines, durationMs, isolated, drift = [] } = report
+      const { kind, lines, restoreMs, isolated, drift = [] } = report
       metrics.syncEnded(family, { kind, seconds: secondsSince(started), succeeded: true })
-      metrics.applied(family, durationMs / 1000)
-      if (lines > 0) metrics.planned(family, lines)
+      if (lines > 0) {
+        metrics.planned(family, lines)
+        metrics.applied(family, restoreMs / 1000)
+      }
       metrics.servicesIsolated(family, isolated.length)
       metrics.noLocalEndpoints(family, countNoLocalEndpoints(program.servicePorts))
       for (const time of triggerTimes) {

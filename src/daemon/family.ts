@@ -2,7 +2,6 @@
 // a sync, and what happens around it.
 import type { Hands } from '../host/hands.ts'
 import { createCompiler } from '../iptables/compile.ts'
-import type { DriftFinding } from '../iptables/drift-finding.ts'
 import type { Program } from '../iptables/program.ts'
 import type { Clock } from '../kube/clock.ts'
 import type { Family } from '../model/address.ts'
@@ -10,6 +9,7 @@ import type { ProxyConfig } from '../model/config.ts'
 import type { NodeFacts } from '../model/node.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { PROBE_SHARE, READ_BACK_SHARE } from '../sync/drift.ts'
+import type { LookReport, StrangerSources } from '../sync/drift-look.ts'
 import type { RestoreError } from '../sync/kernel-access.ts'
 import { createPacer } from '../sync/pacer.ts'
 import { createSyncer } from '../sync/syncer.ts'
@@ -26,6 +26,7 @@ export interface FamilyOptions {
   readonly config: ProxyConfig
   readonly variant: IptablesVariant
   readonly hands: Hands
+  readonly strangers?: StrangerSources
   readonly clock: Clock
   readonly log: Log
   readonly metrics: DaemonMetrics
@@ -88,11 +89,14 @@ export function startFamily(options: FamilyOptions): FamilySync {
     pacer.request()
   }
 
-  async function look(find: () => Promise<readonly DriftFinding[]>): Promise<void> {
+  async function look(find: () => Promise<LookReport>): Promise<number> {
     try {
-      if ((await find()).length > 0) request('drift')
+      const { findings, tookMs } = await find()
+      if (findings.length > 0) request('drift')
+      return tookMs
     } catch (error) {
       if (!signal.aborted) log.warn('the kernel could not be looked at', { family, error })
+      return 0
     }
   }
 

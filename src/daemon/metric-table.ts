@@ -112,7 +112,11 @@ const OWN = {
     'Seconds from a picture of the cluster to rules',
     DURATIONS,
   ),
-  applyDuration: ownHistogram('apply_duration_seconds', 'Seconds that the kernel tools took per sync', DURATIONS),
+  applyDuration: ownHistogram(
+    'apply_duration_seconds',
+    'Seconds that iptables-restore took per sync that wrote',
+    DURATIONS,
+  ),
   isolatedServices: own(
     'gauge',
     'isolated_services',

@@ -7,8 +7,8 @@ export interface RepeatedLook {
   readonly wantedMs: number
   /** Of a core, that looking may cost. */
   readonly share: number
-  /** Never rejects. */
-  readonly look: () => Promise<void>
+  /** The milliseconds that it took of a core. Never rejects. */
+  readonly look: () => Promise<number>
 }
 
 /** Returns what ends it. */
@@ -19,9 +19,7 @@ export function lookRepeatedly({ wantedMs, share, look }: RepeatedLook, clock: C
     if (!stopped) cancel = clock.after(stretchInterval(wantedMs, lastTookMs, share), () => void run())
   }
   const run = async () => {
-    const started = clock.now()
-    await look()
-    schedule(clock.now() - started)
+    schedule(await look())
   }
   schedule(0)
   return () => {

@@ -4,7 +4,8 @@ import { hostname } from 'node:os'
 import { onFileWritten } from '../host/file-watch.ts'
 import type { Hands } from '../host/hands.ts'
 import { startHands } from '../host/hands-client.ts'
-import { readLiveHost } from '../host/live-host.ts'
+import { growHeapSlowly } from '../host/heap.ts'
+import { readToolFeatures } from '../host/live-host.ts'
 import { applySysctls, countCpus, readSysctls } from '../host/sysctl-files.ts'
 import { settingsFor } from '../iptables/settings.ts'
 import { SYSTEM_CLOCK } from '../kube/clock.ts'
@@ -31,6 +32,7 @@ const MODPROBE_TIMEOUT_MS = 10_000
 
 /** Resolves when the daemon has ended in good order. @throws what makes it end otherwise. */
 export async function runDaemon(options: DaemonOptions): Promise<void> {
+  growHeapSlowly()
   const { config, log } = options
   const nodeName = config.hostnameOverride === '' ? hostname().trim().toLowerCase() : config.hostnameOverride
   const ending = new AbortController()
@@ -116,9 +118,13 @@ async function serve(daemon: Daemon): Promise<void> {
   })
   closers.push(() => source.close())
   log.info('waiting for the Node', { node: nodeName, source: source.name })
+  const probed = probeHost(daemon)
+  // Awaited below, once the Node is there.
+  probed.catch(() => {})
   const node = await source.firstNode()
   if (signal.aborted) return
-  const host = await prepareHost(daemon, node)
+  const host = await probed
+  await prepareHost(daemon, node, host)
   if (task === 'init-only') return
 
   tracker = trackNode({
@@ -157,21 +163,26 @@ function openSource({ source }: DaemonOptions, options: SourceOptions): Source {
   return openClusterSource({ ...options, ...(source.master !== undefined && { master: source.master }) })
 }
 
-/** Writes the sysctls that the configuration asks for, and reads what rules need to know about the machine. */
-async function prepareHost({ options, hands, nodeName }: Daemon, node: Node | undefined): Promise<Host> {
-  const { config, log } = options
-  const live = await readLiveHost()
-  const addresses = await hands.listAddresses()
-  for (const { message } of live.issues) log.verbose(1, message)
+/** Reads what rules need to know about the machine. */
+async function probeHost({ options, hands }: Daemon): Promise<Host> {
+  const [{ features, issues }, addresses] = await Promise.all([
+    readToolFeatures((command) => hands.run(command)),
+    hands.listAddresses(),
+  ])
+  for (const { message } of issues) options.log.verbose(1, message)
   // Counters are made when they are needed, and rules that name them are left out where that fails.
-  const host: Host = { addresses, features: { ...live.host.features, nfacct: true } }
+  return { addresses, features: { ...features, nfacct: true } }
+}
+
+/** Writes the sysctls that the configuration asks for. */
+async function prepareHost({ options, hands, nodeName }: Daemon, node: Node | undefined, host: Host): Promise<void> {
+  const { config, log } = options
   const { facts } = describeNode(nodeName, node, config, host)
   const { localhostNodePorts } = settingsFor(config, facts, 'ipv4')
   const needs = { conntrack: config.conntrack, cpus: await countCpus(), localhostNodePorts }
   const steps = planSysctls(needs, await readConntrackSysctls(hands))
   for (const { path, value, why } of steps) log.info('kernel setting', { path, value, why })
   if (options.printPlan === undefined) await applySysctls(steps)
-  return host
 }
 
 /** Where nothing has used connection tracking yet its settings are not there: then its module is asked for. */

@@ -1,8 +1,11 @@
 // Starts what runs once the node is known: one sync loop per IP family, the health check node ports, and the listeners.
+import type { Hands } from '../host/hands.ts'
 import { writeOomScore } from '../host/sysctl-files.ts'
 import { SYSTEM_CLOCK } from '../kube/clock.ts'
 import type { Family } from '../model/address.ts'
 import type { NodeFacts } from '../model/node.ts'
+import type { StrangerSources } from '../sync/drift-look.ts'
+import { createGenerations } from '../sync/generations.ts'
 import type { IptablesVariant } from '../sync/variant.ts'
 import { cleanNftables } from './clean-up.ts'
 import type { Source } from './cluster-source.ts'
@@ -47,7 +50,8 @@ export async function startFamilies(daemon: FamiliesOptions): Promise<StartedFam
   }
   const events = createDaemonEvents(daemon)
   closers.push(() => events.flush())
-  const started = supported.map((family) => startOne(daemon, family, events))
+  const strangers = variant === 'nft' ? watchStrangers(hands) : undefined
+  const started = supported.map((family) => startOne(daemon, family, { events, ...(strangers && { strangers }) }))
   const families = started.map(({ family }) => family)
   const allSynced = Promise.all(started.map(({ synced }) => synced))
   if (!isDryRun) {
@@ -62,7 +66,7 @@ export async function startFamilies(daemon: FamiliesOptions): Promise<StartedFam
 function startOne(
   daemon: FamiliesOptions,
   family: Family,
-  events: Events,
+  { events, strangers }: { readonly events: Events; readonly strangers?: StrangerSources },
 ): { family: FamilySync; synced: Promise<void> } {
   const { options, hands, metrics, health, variant, facts, signal, closers } = daemon
   const { config, log } = options
@@ -85,6 +89,7 @@ function startOne(
     config,
     variant,
     hands,
+    ...(strangers && { strangers }),
     clock,
     log,
     metrics,
@@ -101,6 +106,13 @@ function startOne(
   closers.push(() => sync.stop())
   sync.setNode(facts)
   return { family: sync, synced }
+}
+
+function watchStrangers(hands: Hands): StrangerSources {
+  return {
+    generations: createGenerations(() => hands.readGeneration()),
+    fingerprint: (ofFamily) => hands.fingerprintChains(ofFamily),
+  }
 }
 
 function createDaemonEvents({ options, nodeName, source }: FamiliesOptions): Events {

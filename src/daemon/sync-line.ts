@@ -7,6 +7,8 @@ export interface SyncOutcome {
   readonly kind: 'full' | 'partial' | 'none'
   readonly lines: number
   readonly durationMs: number
+  /** How much of it the restore commands took. */
+  readonly restoreMs: number
   /** Owners that the kernel refused. */
   readonly isolated: readonly string[]
   readonly drift?: readonly unknown[]
@@ -31,13 +33,14 @@ const NAMED_SERVICES = 3
  * Logs at level 0. A periodic sync that found nothing to do and nothing wrong is no news: level 2.
  */
 export function logSync(log: Log, { family, reason, outcome, services, endpoints, changedServices }: SyncLine): void {
-  const { kind, lines, durationMs, isolated, drift = [] } = outcome
+  const { kind, lines, durationMs, restoreMs, isolated, drift = [] } = outcome
   const fields = {
     family: family === 'ipv4' ? 'IPv4' : 'IPv6',
     reason,
     kind,
     lines,
-    ms: Math.round(durationMs * 10) / 10,
+    ms: rounded(durationMs),
+    ...(lines > 0 && { restoreMs: rounded(restoreMs) }),
     services,
     endpoints,
     ...(changedServices !== undefined && { changed: nameSome(changedServices) }),
@@ -47,6 +50,10 @@ export function logSync(log: Log, { family, reason, outcome, services, endpoints
   if (isolated.length > 0) log.warn('synced rules, without those that the kernel refused', fields)
   else if (kind === 'none' && drift.length === 0) log.verbose(2, 'rules are as they should be', fields)
   else log.info('synced rules', fields)
+}
+
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10
 }
 
 /** `ns1/a, ns1/b and 4 more` */

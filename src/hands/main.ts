@@ -6,6 +6,7 @@ import { NetlinkError } from '../host/hands.ts'
 import type { HandsCall, HandsFailure, HandsMessage } from '../host/hands-protocol.ts'
 import { loadNetlink, type Netlink } from '../host/netlink.ts'
 import { listAddresses, watchAddresses } from './netlink-addresses.ts'
+import { fingerprintChains, readGeneration } from './netlink-chains.ts'
 import { deleteConntrack, dumpConntrack } from './netlink-conntrack.ts'
 import { ensureCounters, readCounters } from './netlink-counters.ts'
 import { runTool } from './run-tool.ts'
@@ -42,6 +43,10 @@ function perform(call: HandsCall): Promise<unknown> {
       return inTurn((loaded) => deleteConntrack(loaded, call.request.family, call.request.records))
     case 'ensureCounters':
       return inTurn((loaded) => ensureCounters(loaded, call.request))
+    case 'readGeneration':
+      return inTurn(readGeneration)
+    case 'fingerprintChains':
+      return inTurn((loaded) => fingerprintChains(loaded, call.request))
     case 'readCounters':
       return inTurn((loaded) => readCounters(loaded, call.request))
     default:

@@ -52,6 +52,8 @@ export async function startHands(options: HandsOptions = {}): Promise<Supervised
       flows.length === 0 ? 0 : await call('deleteConntrack', { family, records: packFlows(family, flows) }),
     ensureCounters: (names) => call('ensureCounters', names),
     readCounters: (names) => call('readCounters', names),
+    readGeneration: () => call('readGeneration', undefined),
+    fingerprintChains: (family) => call('fingerprintChains', family),
     onAddressChange: (listener) => void listeners.push(listener),
     close: async () => {
       await supervisor.close()

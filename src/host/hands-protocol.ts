@@ -31,6 +31,8 @@ export interface HandsCalls {
     readonly answer: number
   }
   readonly ensureCounters: { readonly request: readonly string[]; readonly answer: readonly string[] }
+  readonly readGeneration: { readonly request: undefined; readonly answer: number }
+  readonly fingerprintChains: { readonly request: Family; readonly answer: string }
   readonly readCounters: { readonly request: readonly string[]; readonly answer: ReadonlyMap<string, number> }
 }
 

@@ -22,6 +22,13 @@ export interface Hands {
   ensureCounters(names: readonly string[]): Promise<readonly string[]>
   /** Packets counted; a counter that does not exist is absent. */
   readCounters(names: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** How many transactions of nf_tables this network namespace has had. */
+  readGeneration(): Promise<number>
+  /**
+   * The same text as before as long as no chain of ours was made, deleted, or given another number of rules or of rules
+   * that lead to it, in nf_tables.
+   */
+  fingerprintChains(family: Family): Promise<string>
   /** Called after addresses changed, and after every restart of the helper, because changes may have been missed. */
   onAddressChange(listener: () => void): void
   /** Ends the helper and every tool it runs; what is pending rejects with HandsGone. */

@@ -5,7 +5,7 @@ import { hostname, networkInterfaces } from 'node:os'
 import { type Ip, parseIp } from '../model/address.ts'
 import { ASSUMED_FEATURES, type Host, type HostFeatures } from '../model/host.ts'
 import type { Issue } from '../model/issue.ts'
-import { CommandError, runCommand } from './exec.ts'
+import { CommandError, type CommandResult, runCommand } from './exec.ts'
 import { loadNetlink, type Netlink, probeCounters, readAddresses } from './netlink.ts'
 
 export interface LiveHost {
@@ -24,13 +24,21 @@ const IPTABLES_TIMEOUT_MS = 10_000
 /** First iptables whose MASQUERADE knows --random-fully. */
 const RANDOM_FULLY_SINCE = [1, 6, 2]
 
+/** Runs a tool; rejects with CommandError when it fails. */
+export type RunTool = (command: {
+  readonly argv: readonly [string, ...string[]]
+  readonly timeoutMs: number
+}) => Promise<CommandResult>
+
+const RUN_HERE: RunTool = ({ argv, timeoutMs }) => runCommand(argv, { timeoutMs })
+
 /** Reads this machine. Never throws for a fact that can't be found out. */
 export async function readLiveHost(load: () => Promise<Netlink> = loadNetlink): Promise<LiveHost> {
   const netlink = await load().catch(firstLine)
   const [addresses, nfacct, randomFully, tcpBeLiberal] = await Promise.all([
     probeAddresses(netlink),
     probeNfacct(netlink),
-    probeRandomFully(),
+    probeRandomFully(RUN_HERE),
     probeTcpBeLiberal(),
   ])
   return {
@@ -40,6 +48,24 @@ export async function readLiveHost(load: () => Promise<Netlink> = loadNetlink): 
       features: { nfacct: nfacct.value, randomFully: randomFully.value, tcpBeLiberal: tcpBeLiberal.value },
     },
     issues: [addresses, nfacct, randomFully, tcpBeLiberal].flatMap(({ issues }) => issues),
+  }
+}
+
+export interface ToolFeatures {
+  readonly features: Omit<HostFeatures, 'nfacct'>
+  /** As those of a LiveHost. */
+  readonly issues: readonly Issue[]
+}
+
+/**
+ * What rules need to know beside addresses and counters, for a daemon whose helper process runs the tools: the daemon then
+ * loads nothing for it. Never throws for a fact that can't be found out.
+ */
+export async function readToolFeatures(run: RunTool): Promise<ToolFeatures> {
+  const [randomFully, tcpBeLiberal] = await Promise.all([probeRandomFully(run), probeTcpBeLiberal()])
+  return {
+    features: { randomFully: randomFully.value, tcpBeLiberal: tcpBeLiberal.value },
+    issues: [...randomFully.issues, ...tcpBeLiberal.issues],
   }
 }
 
@@ -77,9 +103,9 @@ async function probeNfacct(netlink: Netlink | string): Promise<Probed<boolean>> 
   return { value: support === 'supported', issues: [] }
 }
 
-async function probeRandomFully(): Promise<Probed<boolean>> {
+async function probeRandomFully(run: RunTool): Promise<Probed<boolean>> {
   try {
-    const { stdout } = await runCommand(['iptables', '--version'], { timeoutMs: IPTABLES_TIMEOUT_MS })
+    const { stdout } = await run({ argv: ['iptables', '--version'], timeoutMs: IPTABLES_TIMEOUT_MS })
     const value = knowsRandomFully(stdout)
     return value === undefined
       ? assumed('randomFully', `iptables --version says ${JSON.stringify(firstLine(stdout))}`)

@@ -5,6 +5,7 @@
 // 2. In base chains, and in KUBE-FIREWALL, which the kubelet writes to, missing rules are inserted at the top, and
 //    rules that are there stay where they are.
 // 3. Chains of Services that are gone are deleted. One that somebody else's rule refers to cannot be: it is emptied.
+import type { OwnedChain } from './chunk.ts'
 import { compareFixedChain, deleteStaleChains, insertMissingRules, type OpenTable } from './diff-kernel-chains.ts'
 import type { DriftFinding } from './drift-finding.ts'
 import type { KernelChain, KernelText } from './kernel-text.ts'
@@ -51,9 +52,14 @@ function openTable(name: TableName, program: Program, kernel: KernelText, findin
     kernel: kernel.tables.get(name) ?? new Map<ChainName, KernelChain>(),
     wanted: new Set(program.static.chains.filter((chain) => chain.table === name).map((chain) => chain.name)),
     wantedServiceChains: new Set(),
-    change: { rewritten: createLazyChains(program), edits: [], deleted: [] },
+    change: openChange(program),
     findings,
   }
+}
+
+function openChange(program: Program): OpenTable['change'] {
+  const rewritten = createLazyChains(program)
+  return { rewritten, edits: [], deleted: [], printed: rewritten.printed }
 }
 
 function isEmptyTable({ rewritten, edits, deleted }: TableChange): boolean {
@@ -68,13 +74,15 @@ function compareServices(
   const shared = new Map<string, Rule[]>()
   for (const servicePort of program.servicePorts) {
     const chunk = chunkOf(program, servicePort)
-    for (const { table: tableName, name, rules } of chunk.chains) {
+    for (const chain of chunk.chains) {
+      const { table: tableName, name } = chain
       const table = tables.get(tableName)
       if (table === undefined) continue
       const present = table.kernel.get(name)
       if (present !== undefined) table.wantedServiceChains.add(present)
-      if (present !== undefined && holds(present, name, rules, program)) continue
-      table.change.rewritten.addOwned(name, servicePort)
+      const wanted = printChain(chain, program)
+      if (present !== undefined && holds(present, wanted)) continue
+      table.change.rewritten.addOwned(chain, servicePort, wanted)
       const kind = present === undefined ? 'missing chain' : 'changed rules'
       table.findings.push({ kind, table: tableName, chain: name, owner: chunk.owner })
     }
@@ -88,10 +96,14 @@ function compareServices(
   return shared
 }
 
-function holds(present: KernelChain, name: ChainName, rules: readonly Rule[], { family }: Program): boolean {
+function printChain({ name, rules }: OwnedChain, { family }: Program): string {
   const start = `-A ${name}`
-  let wanted = ''
-  for (const rule of rules) wanted += `${printRuleLine(start, rule, family)}\n`
+  let lines = ''
+  for (const rule of rules) lines += `${printRuleLine(start, rule, family)}\n`
+  return lines
+}
+
+function holds(present: KernelChain, wanted: string): boolean {
   return wanted.length === present.end - present.start && present.text.startsWith(wanted, present.start)
 }
 

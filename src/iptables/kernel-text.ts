@@ -35,6 +35,34 @@ export function ruleTextsOf(name: ChainName, chain: KernelChain): readonly strin
     .map((line) => line.slice(skip))
 }
 
+/**
+ * The same text for the same chains and rules, whatever packets were counted: a pair of 32-bit FNV-1a hashes, for
+ * finding out whether it is worth comparing.
+ */
+export function digestKernel({ tables }: KernelText): string {
+  let digest = ''
+  for (const [name, chains] of tables) {
+    let names = FNV_START
+    let rules = FNV_START
+    for (const [chainName, { policy, text, start, end }] of chains) {
+      names = hashPart(names, chainName, 0, chainName.length)
+      if (policy !== undefined) names = hashPart(names, policy, 0, policy.length)
+      rules = hashPart(rules, text, start, end)
+    }
+    digest += `${name} ${chains.size} ${names} ${rules} `
+  }
+  return digest
+}
+
+const FNV_START = 0x811c9dc5
+const FNV_PRIME = 0x01000193
+
+function hashPart(before: number, text: string, start: number, end: number): number {
+  let hash = before
+  for (let at = start; at < end; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), FNV_PRIME)
+  return hash
+}
+
 /** Throws when the text ends within a table: half a dump must never be taken for the state of the kernel. */
 export function readKernelText(text: string): KernelText {
   const tables = new Map<TableName, Map<ChainName, OpenChain>>()

@@ -14,9 +14,10 @@
 //
 // so -S pays from 300 chains in an empty table, and from about 6,500 where it has to read 60,000: the time of the first
 // way is about 35 ns for each pair of chains, that of reading 25 us for each chain that is there.
+import type { Family } from '../model/address.ts'
 import { isBaseChain } from './base-chains.ts'
 import { printRuleLine } from './print-rule.ts'
-import type { RulesetChange, TableChange } from './restore.ts'
+import type { PrintedRules, RulesetChange, TableChange } from './restore.ts'
 import type { ChainName, TableName } from './rule.ts'
 import { createTextWriter } from './text-writer.ts'
 
@@ -25,6 +26,8 @@ export interface RestorePayload {
   readonly lines: number
   /** How many rules it writes, by table; counted here, where each is compiled anyway. */
   readonly rules: ReadonlyMap<TableName, number>
+  /** One for each COMMIT. */
+  readonly transactions: number
 }
 
 /** A line of a payload. */
@@ -45,8 +48,14 @@ export const NEVER_LIST: ListsFirst = () => false
 
 /** For iptables-nft, where a table has about that many chains. */
 export function listWhenLarge(chainsPresent: (table: TableName) => number): ListsFirst {
-  return (table, change) => change.rewritten.size ** 2 > FIXED_COST + COST_OF_CHAIN * chainsPresent(table)
+  return (table, { rewritten }) => {
+    const saved = rewritten.size ** 2 - FIXED_COST
+    // Counting takes longer than a small change.
+    return saved > 0 && saved > COST_OF_CHAIN * chainsPresent(table)
+  }
 }
+
+const COMMIT = 'COMMIT'
 
 const FIXED_COST = 85_000
 const COST_OF_CHAIN = 700
@@ -56,12 +65,23 @@ export function printRestorePayload(change: RulesetChange, listsFirst: ListsFirs
   const text = createTextWriter()
   const rules = new Map<TableName, number>()
   let lines = 0
-  for (const { text: line, table, writesRule } of payloadLines(change, listsFirst)) {
-    text.write(`${line}\n`)
-    lines += 1
-    if (writesRule === true) rules.set(table, (rules.get(table) ?? 0) + 1)
+  let transactions = 0
+  const countRules = (table: TableName, more: number) => {
+    if (more > 0) rules.set(table, (rules.get(table) ?? 0) + more)
   }
-  return { blocks: text.blocks(), lines, rules }
+  for (const part of payloadParts(change, listsFirst)) {
+    if ('printed' in part) {
+      text.append(part.printed.text)
+      lines += part.printed.rules
+      countRules(part.table, part.printed.rules)
+      continue
+    }
+    text.write(`${part.text}\n`)
+    lines += 1
+    if (part.writesRule === true) countRules(part.table, 1)
+    if (part.text === COMMIT) transactions += 1
+  }
+  return { blocks: text.blocks(), lines, rules, transactions }
 }
 
 /** Lines by number, from 1; numbers outside the payload are left out. */
@@ -72,14 +92,26 @@ export function findPayloadLines(
 ): readonly PayloadLine[] {
   const found: PayloadLine[] = []
   let number = 0
-  for (const line of payloadLines(change, listsFirst)) {
+  for (const part of payloadParts(withoutPrinted(change), listsFirst)) {
     number += 1
-    if (numbers.has(number)) found.push(line)
+    if (numbers.has(number) && 'text' in part) found.push(part)
   }
   return found
 }
 
-function* payloadLines(change: RulesetChange, listsFirst: ListsFirst): Generator<PayloadLine, undefined> {
+/** The same change, whose rules have to be printed again. */
+export function withoutPrinted({ family, tables }: RulesetChange): RulesetChange {
+  const unprinted = [...tables].map(([name, { rewritten, edits, deleted }]): [TableName, TableChange] => [
+    name,
+    { rewritten, edits, deleted },
+  ])
+  return { family, tables: new Map(unprinted) }
+}
+
+/** A line, or many at once. */
+type PayloadPart = PayloadLine | { readonly table: TableName; readonly printed: PrintedRules }
+
+function* payloadParts(change: RulesetChange, listsFirst: ListsFirst): Generator<PayloadPart, undefined> {
   for (const [table, tableChange] of change.tables) {
     if (!listsFirst(table, tableChange)) {
       yield* tableLines(table, tableChange, change)
@@ -98,24 +130,33 @@ const NOTHING: TableChange = { rewritten: new Map(), edits: [], deleted: [] }
 
 function* tableLines(
   table: TableName,
-  { rewritten, edits, deleted }: TableChange,
+  { rewritten, edits, deleted, printed }: TableChange,
   { family }: RulesetChange,
   first?: string,
-): Generator<PayloadLine, undefined> {
+): Generator<PayloadPart, undefined> {
   yield { table, text: `*${table}` }
   if (first !== undefined) yield { table, text: first }
   for (const chain of rewritten.keys()) yield { table, chain, text: `:${chain} - [0:0]` }
   // A chain line also empties the chain, and only an empty chain can be deleted.
   for (const chain of deleted) yield { table, chain, text: `:${chain} - [0:0]` }
-  for (const [chain, rules] of rewritten) {
-    const start = `-A ${chain}`
-    for (const rule of rules) yield { table, chain, text: printRuleLine(start, rule, family), writesRule: true }
-  }
+  if (printed !== undefined) yield { table, printed }
+  else yield* rewrittenLines(table, rewritten, family)
   for (const edit of edits) {
     const start = edit.kind === 'delete' ? `-D ${edit.chain}` : `-I ${edit.chain} ${edit.number}`
     const line = { table, chain: edit.chain, text: printRuleLine(start, edit.rule, family) }
     yield edit.kind === 'delete' ? line : { ...line, writesRule: true }
   }
   for (const chain of deleted) yield { table, chain, text: `-X ${chain}` }
-  yield { table, text: 'COMMIT' }
+  yield { table, text: COMMIT }
+}
+
+function* rewrittenLines(
+  table: TableName,
+  rewritten: TableChange['rewritten'],
+  family: Family,
+): Generator<PayloadLine, undefined> {
+  for (const [chain, rules] of rewritten) {
+    const start = `-A ${chain}`
+    for (const rule of rules) yield { table, chain, text: printRuleLine(start, rule, family), writesRule: true }
+  }
 }

@@ -3,6 +3,7 @@
 import type { Family } from '../model/address.ts'
 import { printRuleLine } from './print-rule.ts'
 import type { ChainName, Rule, TableName } from './rule.ts'
+import type { TextWriter } from './text-writer.ts'
 
 /** Tables that stay as they are do not appear. */
 export interface RulesetChange {
@@ -17,6 +18,14 @@ export interface TableChange {
   /** Single rules of chains that otherwise stay, in the order in which they are done. */
   readonly edits: readonly RuleEdit[]
   readonly deleted: readonly ChainName[]
+  /** The rules of `rewritten`, where they had to be printed to find the change: printing them again takes as long. */
+  readonly printed?: PrintedRules
+}
+
+/** Lines `-A CHAIN ...` in the order of the chains that they are of. */
+export interface PrintedRules {
+  readonly text: TextWriter
+  readonly rules: number
 }
 
 export type RuleEdit =

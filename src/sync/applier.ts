@@ -18,8 +18,10 @@ export interface Applier {
   /** What the kernel holds; undefined when nobody knows. */
   readonly believed: () => Program | undefined
   readonly forget: () => void
-  /** Forgets, and tells with the next reading what was different from the belief. */
-  readonly suspect: () => void
+  /** Forgets, and tells with the next reading what was different from the belief; `kernel` is that reading if given. */
+  readonly suspect: (kernel?: KernelText) => void
+  /** Whether what `bring` writes for the program rests on something that may have changed since it was known. */
+  readonly guesses: (program: Program) => boolean
   readonly read: () => Promise<KernelText>
   /** Throws RestoreError, or what `read` throws. */
   readonly bring: (program: Program, options?: BringOptions) => Promise<Applied>
@@ -52,18 +54,23 @@ export interface Applied {
 export function createApplier(access: KernelAccess): Applier {
   let believed: Program | undefined
   let suspected: Program | undefined
+  let seen: KernelText | undefined
 
   /** From what is known, or from what the kernel shows. */
   const plan = async (program: Program, kernel: KernelText | undefined): Promise<PlannedChange> => {
     // Other settings change every chain: reading costs less memory than comparing two whole programs.
+    const lastSeen = seen
+    seen = undefined
     if (believed?.settings === program.settings) {
       const known = believed
       return { change: diffPrograms(program, known), chains: () => countChains(known), compared: false, drift: [] }
     }
-    const present = kernel ?? (await access.read())
+    const present = kernel ?? lastSeen ?? (await access.read())
     const change = diffKernel(program, present)
     const drift =
-      suspected === undefined || suspected === program ? change.findings : diffKernel(suspected, present).findings
+      suspected === undefined || wantsTheSame(suspected, program)
+        ? change.findings
+        : diffKernel(suspected, present).findings
     const wasSuspected = suspected !== undefined
     suspected = undefined
     const chains = (table: string) => present.tables.get(table)?.size ?? 0
@@ -76,10 +83,12 @@ export function createApplier(access: KernelAccess): Applier {
   return {
     believed: () => believed,
     forget,
-    suspect: () => {
+    suspect: (kernel) => {
       suspected = believed ?? suspected
+      seen = kernel
       forget()
     },
+    guesses: (program) => seen !== undefined || believed?.settings === program.settings,
     read: access.read,
     bring: async (program, { kernel } = {}) => {
       const { change, chains, compared, drift } = await plan(program, kernel)
@@ -113,6 +122,11 @@ export function createApplier(access: KernelAccess): Applier {
       return lines
     },
   }
+}
+
+/** The fixed rules follow from the settings. */
+function wantsTheSame(a: Program, b: Program): boolean {
+  return a.servicePorts === b.servicePorts && a.settings === b.settings && a.kept === b.kept
 }
 
 /** Of steps that are too small to be halved. */

@@ -1,9 +1,8 @@
-// Looks for what somebody else did to our rules, at two prices.
+// The look at the fixed chains, and what looks may cost; when to look is drift-look.ts's.
 // The probe is one process that lists the canaries, the base chains and the small fixed chains: 3 to 7 ms with
 // iptables-nft, whatever the number of Services (with 10,000 of them `nft list chains` takes 280 ms, listing
 // KUBE-SERVICES 140 ms, iptables-save 1.5 s). iptables-legacy reads whole tables: 90 ms with 2,000 Services x 5
 // endpoints, 600 ms with 10,000; there the interval has to be stretched.
-// What the probe can't see, single rules and chains of Services, is found by reading everything back.
 import type { Hands } from '../host/hands.ts'
 import type { DriftFinding } from '../iptables/drift-finding.ts'
 import { CANARY, MARK_MASQ, POSTROUTING } from '../iptables/names.ts'
@@ -93,7 +92,7 @@ export function stretchInterval(wanted: number, durationMs: number, share: numbe
   return Math.max(wanted, Math.ceil(durationMs / share))
 }
 
-/** Of a core, for reading everything back. */
+/** Of a core, for reading everything back, and for what is read because strangers wrote. */
 export const READ_BACK_SHARE = 0.01
-/** Of a core, for the probe; it matters with iptables-legacy only. */
+/** Of a core, for the frequent look; it matters with iptables-legacy only. */
 export const PROBE_SHARE = 0.05

@@ -8,9 +8,11 @@ import {
   NEVER_LIST,
   type PayloadLine,
   printRestorePayload,
+  withoutPrinted,
 } from '../iptables/restore-payload.ts'
 import type { ChainName, TableName } from '../iptables/rule.ts'
 import type { Family } from '../model/address.ts'
+import type { Generations } from './generations.ts'
 import { type RestoreFailure, readRestoreFailure } from './restore-failure.ts'
 import { type IptablesVariant, toolsOf } from './variant.ts'
 
@@ -41,11 +43,13 @@ export class RestoreError extends Error {
     super(said + where.join(''), { cause })
     this.failure = failure
     this.lines = lines
-    this.change = change
+    // Its bytes would be kept as long as the error is.
+    this.change = withoutPrinted(change)
   }
 }
 
 const SHOWN_LINES = 3
+const NOBODY: Pick<Generations, 'write'> = { write: (_, make) => make() }
 /** Seconds to wait for the lock, as kube-proxy does. */
 const LOCK_WAIT = '5'
 const READ_TIMEOUT_MS = 120_000
@@ -53,15 +57,26 @@ const READ_TIMEOUT_MS = 120_000
 export interface AccessOptions {
   /** The limit for a payload of so many lines. */
   readonly timeoutMs: (lines: number) => number
-  /** The kernel took a payload with so many rules, by table. */
-  readonly onWritten?: (rules: ReadonlyMap<TableName, number>) => void
+  /** Milliseconds on a clock that only goes forward. */
+  readonly now: () => number
+  /** Told of each write. */
+  readonly generations?: Pick<Generations, 'write'>
+  /** The kernel took a payload. */
+  readonly onWritten?: (written: WrittenPayload) => void
+}
+
+export interface WrittenPayload {
+  /** By table. */
+  readonly rules: ReadonlyMap<TableName, number>
+  /** Milliseconds of the restore command, from the printed payload to its end. */
+  readonly restoreMs: number
 }
 
 export function createKernelAccess(
   hands: Pick<Hands, 'run'>,
   variant: IptablesVariant,
   family: Family,
-  { timeoutMs, onWritten = () => {} }: AccessOptions,
+  { timeoutMs, now, generations = NOBODY, onWritten = () => {} }: AccessOptions,
 ): KernelAccess {
   const tools = toolsOf(variant, family)
   return {
@@ -81,20 +96,25 @@ export function createKernelAccess(
     },
     write: async (change, chainsPresent) => {
       const listsFirst = variant === 'legacy' ? NEVER_LIST : listWhenLarge(chainsPresent)
-      const { blocks, lines, rules } = printRestorePayload(change, listsFirst)
+      const { blocks, lines, rules, transactions } = printRestorePayload(change, listsFirst)
+      const started = now()
+      let restoreMs = 0
       try {
-        await hands.run({
-          argv: [tools.restore, '-w', LOCK_WAIT, '--noflush', '--counters'],
-          stdin: blocks,
-          timeoutMs: timeoutMs(lines),
-          discardOutput: true,
+        await generations.write(transactions, async () => {
+          await hands.run({
+            argv: [tools.restore, '-w', LOCK_WAIT, '--noflush', '--counters'],
+            stdin: blocks,
+            timeoutMs: timeoutMs(lines),
+            discardOutput: true,
+          })
+          restoreMs = now() - started
         })
       } catch (error) {
         const failure = readRestoreFailure(error)
         const numbers = new Set(failure.kind === 'refused' ? failure.lines : [])
         throw new RestoreError(error, failure, findPayloadLines(change, listsFirst, numbers), change)
       }
-      onWritten(rules)
+      onWritten({ rules, restoreMs })
       return lines
     },
   }

@@ -17,7 +17,7 @@ import type { Family } from '../model/address.ts'
 import type { ServicePort } from '../model/service-port.ts'
 import { type Applied, createApplier } from './applier.ts'
 import { createCounters } from './counters.ts'
-import { probeKernel } from './drift.ts'
+import { createDriftLooks, type LookReport, type StrangerSources } from './drift-look.ts'
 import { bringInGroups } from './in-groups.ts'
 import { createIsolations } from './isolation.ts'
 import { createKernelAccess, RestoreError } from './kernel-access.ts'
@@ -27,6 +27,8 @@ export interface SyncerOptions {
   readonly hands: Pick<Hands, 'run' | 'ensureCounters'>
   readonly family: Family
   readonly variant: IptablesVariant
+  /** The look then sees all chains, where it would see the fixed ones only. iptables-nft alone has it. */
+  readonly strangers?: StrangerSources
   /** Milliseconds on a clock that only goes forward. */
   readonly now: () => number
   readonly limits?: Partial<SyncLimits>
@@ -53,7 +55,7 @@ export type SyncEvent =
   | { readonly kind: 'in batches'; readonly error: RestoreError }
   | { readonly kind: 'batch' }
   /** The kernel has this part of a sync. */
-  | { readonly kind: 'written'; readonly rules: ReadonlyMap<TableName, number> }
+  | { readonly kind: 'written'; readonly rules: ReadonlyMap<TableName, number>; readonly restoreMs: number }
 
 export interface SyncReport {
   /** Whether the kernel was read and compared, or only a change written. */
@@ -61,6 +63,8 @@ export interface SyncReport {
   /** Of the payloads. */
   readonly lines: number
   readonly durationMs: number
+  /** How much of it the restore commands took. */
+  readonly restoreMs: number
   /** Owners that the kernel refuses. */
   readonly isolated: readonly string[]
   /** When a refused owner should be tried again: ask for a sync by then. */
@@ -72,10 +76,10 @@ export interface SyncReport {
 export interface Syncer {
   /** Rejects with RestoreError, or with what the Hands reject with; the next sync begins with reading the kernel. */
   sync(program: Program, signal: AbortSignal): Promise<SyncReport>
-  /** A cheap look at what a flush takes away; findings are repaired by the next sync. */
-  check(signal: AbortSignal): Promise<readonly DriftFinding[]>
+  /** A cheap look, that sees more when there is reason to; findings are repaired by the next sync. */
+  check(signal: AbortSignal): Promise<LookReport>
   /** Compares everything; findings are repaired by the next sync. */
-  readBack(signal: AbortSignal): Promise<readonly DriftFinding[]>
+  readBack(signal: AbortSignal): Promise<LookReport>
   /** The next sync reads the kernel. */
   forget(): void
   /** What a sync would write now, as text for iptables-restore; empty when nothing. */
@@ -91,13 +95,22 @@ const DEFAULT_LIMITS: SyncLimits = {
 const READ_AGAIN = 2
 
 export function createSyncer(options: SyncerOptions): Syncer {
-  const { hands, now, family, variant, onEvent = () => {} } = options
+  const { hands, now, family, variant, strangers, onEvent = () => {} } = options
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  /** Of the sync under way. */
+  let restoreMs = 0
   const access = createKernelAccess(hands, variant, family, {
     timeoutMs: limits.restoreMs,
-    onWritten: (rules) => onEvent({ kind: 'written', rules }),
+    now,
+    ...(strangers && { generations: strangers.generations }),
+    onWritten: (written) => {
+      looks.wrote()
+      restoreMs += written.restoreMs
+      onEvent({ kind: 'written', ...written })
+    },
   })
   const applier = createApplier(access)
+  const looks = createDriftLooks({ hands, variant, family, now, applier, ...(strangers && { strangers }) })
   const isolations = createIsolations(now)
   const counters = createCounters(hands)
   const inTurn = createQueue()
@@ -127,7 +140,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
     for (;;) {
       signal.throwIfAborted()
       // When somebody else changed the rules, a change of what is believed may be refused without any Service's fault.
-      const guessed = applier.believed()?.settings === program.settings
+      const guessed = applier.guesses(program)
       const possible = isolations.substitute(program)
       try {
         return await applier.bring(possible, kernel && { kernel })
@@ -182,34 +195,25 @@ export function createSyncer(options: SyncerOptions): Syncer {
     sync: (program, signal) =>
       inTurn(async () => {
         const started = now()
+        restoreMs = 0
         const possible = await counters.adapt(program)
+        const allCompared = await looks.beforeSync()
         const applied = await bringAll(possible, signal)
         const lines = applied.lines + (await retryDue(possible, signal))
+        if (applied.compared) allCompared()
         const retryInMs = isolations.nextInMs()
         return {
           kind: lines === 0 ? 'none' : applied.compared ? 'full' : 'partial',
           lines,
           durationMs: now() - started,
+          restoreMs,
           isolated: isolations.owners(),
           ...(retryInMs !== undefined && { retryInMs }),
           ...(applied.drift.length > 0 && { drift: applied.drift }),
         }
       }),
-    check: () =>
-      inTurn(async () => {
-        if (applier.believed() === undefined) return []
-        const findings = await probeKernel(hands, variant, family)
-        if (findings.length > 0) applier.suspect()
-        return findings
-      }),
-    readBack: () =>
-      inTurn(async () => {
-        const believed = applier.believed()
-        if (believed === undefined) return []
-        const { findings } = diffKernel(believed, await applier.read())
-        if (findings.length > 0) applier.suspect()
-        return findings
-      }),
+    check: () => inTurn(looks.frequent),
+    readBack: () => inTurn(looks.readBack),
     forget: applier.forget,
     plan: (program) =>
       inTurn(async () => {

@@ -115,14 +115,14 @@ describe('secrets', () => {
 })
 
 describe('the line of a sync', () => {
-  const outcome: SyncOutcome = { kind: 'partial', lines: 14, durationMs: 31.2345, isolated: [] }
+  const outcome: SyncOutcome = { kind: 'partial', lines: 14, durationMs: 31.2345, restoreMs: 15.06, isolated: [] }
   const line = { family: 'ipv6', reason: 'endpoints changed', services: 2000, endpoints: 10_000 } as const
 
   test('says what changed, counts, milliseconds and the reason at default level', () => {
     const { log, lines } = create()
     logSync(log, { ...line, outcome, changedServices: ['a/1', 'a/2', 'a/3', 'a/4', 'a/5'] })
     expect(lines).toEqual([
-      'I0102 03:04:05.678000      42 sluice] synced rules family="IPv6" reason="endpoints changed" kind="partial" lines=14 ms=31.2 services=2000 endpoints=10000 changed="a/1, a/2, a/3 and 2 more"\n',
+      'I0102 03:04:05.678000      42 sluice] synced rules family="IPv6" reason="endpoints changed" kind="partial" lines=14 ms=31.2 restoreMs=15.1 services=2000 endpoints=10000 changed="a/1, a/2, a/3 and 2 more"\n',
     ])
   })
 

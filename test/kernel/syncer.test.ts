@@ -61,7 +61,7 @@ describe.for(['nft', 'legacy'] as const)('with iptables-%s', (variant) => {
         if (step % 4 === 3) await syncer.readBack(NEVER)
         const report = await syncer.sync(program, NEVER)
         expect(report.isolated).toEqual([])
-        expect(await syncer.check(NEVER)).toEqual([])
+        expect((await syncer.check(NEVER)).findings).toEqual([])
         expect(ownRules(here, variant, family)).toEqual(rulesOf(program))
         expect(foreignLines(here, variant, family)).toEqual(foreign)
         expect((await startSyncer(here, variant, family).sync(program, NEVER)).kind).toBe('none')
@@ -82,9 +82,9 @@ describe.for(['nft', 'legacy'] as const)('with iptables-%s', (variant) => {
         [tool, '-t', 'filter', '-D', 'FORWARD', '2'],
       ]
       for (const injury of injuries) {
-        expect(await syncer.check(NEVER)).toEqual([])
+        expect((await syncer.check(NEVER)).findings).toEqual([])
         expect(here.run(injury, '', ENV).stderr).toBe('')
-        expect((await syncer.check(NEVER)).length).toBeGreaterThan(0)
+        expect((await syncer.check(NEVER)).findings.length).toBeGreaterThan(0)
         expect((await syncer.sync(program, NEVER)).drift?.length).toBeGreaterThan(0)
         expect(withoutOrderOfBase(ownRules(here, variant, family))).toEqual(withoutOrderOfBase(rulesOf(program)))
       }

@@ -237,9 +237,9 @@ describe('a syncer', () => {
     const syncer = startSyncer(host)
     const program = one()
     await syncer.sync(program, NEVER)
-    expect(await syncer.check(NEVER)).toEqual([])
+    expect((await syncer.check(NEVER)).findings).toEqual([])
     host.restore(flush(host.ruleset(), 'nat'))
-    const found = await syncer.check(NEVER)
+    const { findings: found } = await syncer.check(NEVER)
     expect(found).toContainEqual({ kind: 'missing jump', table: 'nat', chain: 'PREROUTING' })
     const report = await syncer.sync(program, NEVER)
     expect(report.drift).toContainEqual(
@@ -256,9 +256,9 @@ describe('a syncer', () => {
     await syncer.sync(program, NEVER)
     const chain = [...(host.ruleset().tables.get('nat')?.keys() ?? [])].find((name) => name.startsWith('KUBE-SEP'))
     host.restore(`*nat\n-I ${chain ?? ''} 1 -j RETURN\nCOMMIT\n`)
-    expect(await syncer.check(NEVER)).toEqual([])
+    expect((await syncer.check(NEVER)).findings).toEqual([])
     const owner = 'bench/svc00001:p tcp'
-    expect(await syncer.readBack(NEVER)).toEqual([{ kind: 'changed rules', table: 'nat', chain, owner }])
+    expect((await syncer.readBack(NEVER)).findings).toEqual([{ kind: 'changed rules', table: 'nat', chain, owner }])
     await syncer.sync(program, NEVER)
     expectDesired(host, program)
   })

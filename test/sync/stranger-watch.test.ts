@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest'
+import { createCredit } from '../../src/sync/credit.ts'
+import { createGenerations } from '../../src/sync/generations.ts'
+import { createStrangerWatch } from '../../src/sync/stranger-watch.ts'
+
+/** A kernel of one family whose chains are a text; looking at them takes `dearMs`. */
+async function createPlace({ dearMs = 1, most = 100 } = {}) {
+  let time = 0
+  let count = 1
+  let chains = 'as left'
+  const now = () => time
+  const generations = createGenerations(async () => count)
+  const watch = createStrangerWatch({
+    generations,
+    fingerprint: async () => {
+      time += dearMs
+      return chains
+    },
+    credit: createCredit({ share: 0.01, most, now }),
+  })
+  watch.verified(await watch.beforeReading())
+  return {
+    watch,
+    pass: (milliseconds: number) => {
+      time += milliseconds
+    },
+    foreignWrite: (after = chains) => {
+      count += 1
+      chains = after
+    },
+    ownWrite: (after: string) => {
+      watch.wrote()
+      return generations.write(1, async () => {
+        count += 1
+        chains = after
+      })
+    },
+  }
+}
+
+describe('watching for strangers', () => {
+  test('reads nothing while only we write', async () => {
+    const { watch, ownWrite } = await createPlace()
+    expect(await watch.look()).toBe('unchanged')
+    await ownWrite('more')
+    expect(await watch.look()).toBe('unchanged')
+  })
+
+  test('reads nothing when strangers write elsewhere, and everything when they touch our chains', async () => {
+    const { watch, foreignWrite, ownWrite } = await createPlace()
+    await watch.look()
+    foreignWrite()
+    expect(await watch.look()).toBe('unchanged')
+    await ownWrite('more')
+    await watch.look()
+    foreignWrite('flushed')
+    expect(await watch.look()).toBe('read')
+    expect(await watch.look()).toBe('read')
+    watch.verified(await watch.beforeReading())
+    expect(await watch.look()).toBe('unchanged')
+  })
+
+  test('reads everything when a stranger wrote right after us, before the chains were known', async () => {
+    const { watch, foreignWrite, ownWrite } = await createPlace()
+    await watch.look()
+    await ownWrite('more')
+    foreignWrite('flushed')
+    expect(await watch.look()).toBe('read')
+  })
+
+  test('waits for credit, and takes a flush in the meantime for no known state', async () => {
+    const { watch, foreignWrite, pass } = await createPlace({ dearMs: 60, most: 100 })
+    expect(await watch.look()).toBe('unchanged')
+    foreignWrite()
+    expect(await watch.look()).toBe('unchanged')
+    foreignWrite('flushed')
+    expect(await watch.look()).toBe('later')
+    pass(3_000)
+    expect(await watch.look()).toBe('read')
+  })
+})
+
+test('a credit allows a share of the time on average, and what was saved at once', async () => {
+  let time = 0
+  const credit = createCredit({ share: 0.01, most: 500, now: () => time })
+  let spent = 0
+  for (; time < 1_000_000; time += 1_000) {
+    if (!credit.isLeft()) continue
+    await credit.spend(async () => {
+      time += 200
+    })
+    spent += 200
+  }
+  expect(spent).toBeGreaterThan(0.009 * time)
+  expect(spent).toBeLessThan(0.01 * time + 500 + 200 + 1)
+})
