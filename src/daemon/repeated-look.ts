@@ -7,8 +7,8 @@ export interface RepeatedLook {
   readonly wantedMs: number
   /** Of a core, that looking may cost. */
   readonly share: number
-  /** Never rejects. */
-  readonly look: () => Promise<void>
+  /** Never rejects. Calls `began` when it has waited for what goes before it: only what follows is what it costs. */
+  readonly look: (began: () => void) => Promise<void>
 }
 
 /** Returns what ends it. */
@@ -19,8 +19,8 @@ export function lookRepeatedly({ wantedMs, share, look }: RepeatedLook, clock: C
     if (!stopped) cancel = clock.after(stretchInterval(wantedMs, lastTookMs, share), () => void run())
   }
   const run = async () => {
-    const started = clock.now()
-    await look()
+    let started = clock.now()
+    await look(() => (started = clock.now()))
     schedule(clock.now() - started)
   }
   schedule(0)

@@ -72,10 +72,13 @@ export interface SyncReport {
 export interface Syncer {
   /** Rejects with RestoreError, or with what the Hands reject with; the next sync begins with reading the kernel. */
   sync(program: Program, signal: AbortSignal): Promise<SyncReport>
-  /** A cheap look at what a flush takes away; findings are repaired by the next sync. */
-  check(signal: AbortSignal): Promise<readonly DriftFinding[]>
-  /** Compares everything; findings are repaired by the next sync. */
-  readBack(signal: AbortSignal): Promise<readonly DriftFinding[]>
+  /**
+   * A cheap look at what a flush takes away; findings are repaired by the next sync. Calls `began` when it need not wait any
+   * longer for the sync before it.
+   */
+  check(signal: AbortSignal, began?: () => void): Promise<readonly DriftFinding[]>
+  /** Compares everything; findings are repaired by the next sync. `began` as for `check`. */
+  readBack(signal: AbortSignal, began?: () => void): Promise<readonly DriftFinding[]>
   /** The next sync reads the kernel. */
   forget(): void
   /** What a sync would write now, as text for iptables-restore; empty when nothing. */
@@ -195,15 +198,17 @@ export function createSyncer(options: SyncerOptions): Syncer {
           ...(applied.drift.length > 0 && { drift: applied.drift }),
         }
       }),
-    check: () =>
+    check: (_, began) =>
       inTurn(async () => {
+        began?.()
         if (applier.believed() === undefined) return []
         const findings = await probeKernel(hands, variant, family)
         if (findings.length > 0) applier.suspect()
         return findings
       }),
-    readBack: () =>
+    readBack: (_, began) =>
       inTurn(async () => {
+        began?.()
         const believed = applier.believed()
         if (believed === undefined) return []
         const { findings } = diffKernel(believed, await applier.read())
