@@ -19,7 +19,7 @@ import { createFamilyReport, type SyncAttempt } from './family-report.ts'
 import type { Log } from './log.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import type { DriftIntervals } from './options.ts'
-import { lookRepeatedly } from './repeated-look.ts'
+import { lookRepeatedly, type RepeatedLook } from './repeated-look.ts'
 
 export interface FamilyOptions {
   readonly family: Family
@@ -75,10 +75,11 @@ export function startFamily(options: FamilyOptions): FamilySync {
     clock,
     sync,
   )
-  const looks = [
+  const looks: readonly RepeatedLook[] = [
     { wantedMs: drift.probeMs, share: PROBE_SHARE, look: () => look(() => syncer.check(signal)) },
     { wantedMs: drift.readBackMs, share: READ_BACK_SHARE, look: () => look(() => syncer.readBack(signal)) },
-  ].map((repeated) => lookRepeatedly(repeated, clock))
+  ]
+  const endLooks = looks.map((repeated) => lookRepeatedly(repeated, clock))
   metrics.syncQueued(family)
 
   function request(reason: string): void {
@@ -156,7 +157,7 @@ export function startFamily(options: FamilyOptions): FamilySync {
       }
     },
     stop: async () => {
-      for (const end of looks) end()
+      for (const end of endLooks) end()
       await pacer.stop()
     },
   }

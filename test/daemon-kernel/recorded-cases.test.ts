@@ -23,7 +23,8 @@ const SAME_CONFIG = CASES.filter((name) => configOf(name) === configOf('recorded
 const missing = missingForDaemon()
 
 describe.skipIf(missing !== undefined)('sluice run leaves what kube-proxy left', () => {
-  test.for(CASES)('%s', async (name) => {
+  // Some at the same time: they wait more than they compute.
+  test.for(CASES)('%s', { concurrent: true }, async (name) => {
     await using place = await openPlace({ interfaces: interfacesOf(name) })
     changeStore(place.server.store, objectsOf(name))
     const daemon = place.daemon(['--config', configFile(place, name)])

@@ -130,6 +130,6 @@ function createFailureCounter() {
       count += 1
     },
   }
-  const reached = (wanted: number) => vi.waitFor(() => expect(count).toBe(wanted), { interval: 5 })
+  const reached = (wanted: number) => vi.waitFor(() => expect(count).toBe(wanted), { timeout: 30_000, interval: 5 })
   return { log, reached }
 }

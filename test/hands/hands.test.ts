@@ -8,7 +8,7 @@ import { CommandError } from '../../src/host/exec.ts'
 import { type Hands, HandsGone } from '../../src/host/hands.ts'
 import { type SupervisedHands, startHands } from '../../src/host/hands-client.ts'
 
-const LIMIT = { timeoutMs: 20_000 }
+const LIMIT = { timeoutMs: 60_000 }
 const LINE = '-A KUBE-SERVICES -m comment --comment "ns1/svc1:p80 cluster IP, \u00e4\u{1F600}" -j KUBE-SVC-X\n'
 
 let folder = ''
@@ -45,7 +45,7 @@ function privateFiles(): readonly string[] {
 
 /** The helper's number, once there is one. */
 async function helperPid(other?: number): Promise<number> {
-  await expect.poll(() => hands.pid !== undefined && hands.pid !== other, { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => hands.pid !== undefined && hands.pid !== other, { timeout: 30_000 }).toBe(true)
   return hands.pid ?? 0
 }
 
@@ -81,9 +81,16 @@ describe('a tool', () => {
   })
 
   test('runs beside others', async () => {
-    const started = performance.now()
-    await Promise.all([1, 2, 3, 4].map(() => hands.run({ argv: ['sleep', '0.5'], ...LIMIT })))
-    expect(performance.now() - started).toBeLessThan(1_900)
+    const meeting = mkdtempSync(path.join(tmpdir(), 'sluice-hands-meeting-'))
+    try {
+      // Each waits for the others: one after the other, the first would never end.
+      const meet = (name: number) =>
+        shell(`touch ${meeting}/${name}; until [ $(ls ${meeting} | wc -l) = 4 ]; do sleep 0.05; done; echo ${name}`)
+      const results = await Promise.all([1, 2, 3, 4].map((name) => hands.run({ argv: meet(name), ...LIMIT })))
+      expect(results.map(({ stdout }) => stdout)).toEqual(['1\n', '2\n', '3\n', '4\n'])
+    } finally {
+      rmSync(meeting, { recursive: true })
+    }
   })
 
   test('of one input does not get the input of another', async () => {
@@ -110,7 +117,7 @@ describe('large input and output', () => {
     const release = path.join(folder, 'release')
     const wait = `head -c 1 >/dev/null; until test -e ${release}; do sleep 0.01; done`
     const running = hands.run({ argv: shell(`${wait}; cat`), stdin: LINE.repeat(5_000), ...LIMIT })
-    await expect.poll(privateFiles, { timeout: 10_000 }).toHaveLength(1)
+    await expect.poll(privateFiles, { timeout: 30_000 }).toHaveLength(1)
     const [privateFolder = ''] = readdirSync(folder)
     const [output = ''] = privateFiles()
     expect(statSync(path.join(folder, privateFolder)).mode & 0o777).toBe(0o700)
@@ -157,7 +164,7 @@ describe('a tool that fails', () => {
       refusalOf(hands.run({ argv: ['sleep', '60'], timeoutMs: 200 })),
       refusalOf(hands.run(stubborn)),
     ])
-    expect(performance.now() - started).toBeLessThan(5_000)
+    expect(performance.now() - started).toBeLessThan(40_000)
     for (const error of errors) expect(error).toMatchObject({ failure: { kind: 'timeout', milliseconds: 200 } })
     expect((await hands.run({ argv: ['echo', 'next'], ...LIMIT })).stdout).toBe('next\n')
     expect(restarts).toEqual([])
@@ -168,12 +175,12 @@ describe('a helper that dies', () => {
   test('refuses what it was asked, ends its tools, and another one takes over', async () => {
     const pid = await helperPid()
     const marker = path.join(folder, 'marker')
-    const late = shell(`sleep 1; echo late > ${marker}`)
+    const late = shell(`sleep 4; echo late > ${marker}`)
     const pending = [
       refusalOf(hands.run({ argv: late, stdin: LINE.repeat(5_000), ...LIMIT })),
       refusalOf(hands.run({ argv: ['sleep', '60'], ...LIMIT })),
     ]
-    await expect.poll(() => toolsOf(pid).length, { timeout: 10_000 }).toBeGreaterThanOrEqual(2)
+    await expect.poll(() => toolsOf(pid).length, { timeout: 30_000 }).toBeGreaterThanOrEqual(2)
     const tools = toolsOf(pid)
     process.kill(pid, 'SIGKILL')
     for (const error of await Promise.all(pending)) expect(error).toBeInstanceOf(HandsGone)
@@ -181,7 +188,7 @@ describe('a helper that dies', () => {
     expect((await hands.run({ argv: ['echo', 'again'], ...LIMIT })).stdout).toBe('again\n')
     expect(await helperPid(pid)).not.toBe(pid)
     expect(restarts).toEqual([{ reason: 'the helper process ended (SIGKILL)', pauseMs: 0 }])
-    await sleep(1_100)
+    await sleep(4_100)
     expect(existsSync(marker)).toBe(false)
     expect(privateFiles()).toEqual([])
   })
@@ -191,7 +198,7 @@ describe('a helper that dies', () => {
     for (let death = 0; death < 3; death += 1) {
       pid = await helperPid(pid)
       process.kill(pid, 'SIGKILL')
-      await expect.poll(() => restarts.length, { timeout: 10_000 }).toBe(death + 1)
+      await expect.poll(() => restarts.length, { timeout: 30_000 }).toBe(death + 1)
       expect((await hands.run({ argv: ['echo', 'up'], ...LIMIT })).stdout).toBe('up\n')
     }
     expect(restarts.map(({ pauseMs }) => pauseMs)).toEqual([0, 100, 200])
@@ -221,7 +228,7 @@ describe('closing', () => {
   test('ends the helper and its tools, refuses what is pending and what comes after', async () => {
     const pid = await helperPid()
     const pending = refusalOf(hands.run({ argv: ['sleep', '60'], ...LIMIT }))
-    await expect.poll(() => toolsOf(pid).length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => toolsOf(pid).length, { timeout: 30_000 }).toBe(1)
     const tools = toolsOf(pid)
     await hands.close()
     expect(await pending).toBeInstanceOf(HandsGone)

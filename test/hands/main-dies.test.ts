@@ -22,9 +22,9 @@ test('a helper whose main process is killed ends its tools and itself, and remov
   const pid = await new Promise<number>((resolve) => {
     main.stdout.once('data', (bytes: Buffer) => resolve(Number(bytes.toString())))
   })
-  await expect.poll(() => membersOf(pid), { timeout: 10_000 }).toBe(2)
+  await expect.poll(() => membersOf(pid), { timeout: 30_000 }).toBe(2)
   main.kill('SIGKILL')
-  await expect.poll(() => membersOf(pid), { timeout: 10_000 }).toBe(0)
+  await expect.poll(() => membersOf(pid), { timeout: 30_000 }).toBe(0)
   expect(readdirSync(folder)).toEqual([])
   rmSync(folder, { recursive: true })
 })

@@ -6,8 +6,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { onFileWritten } from '../../src/host/file-watch.ts'
 
 const POLL_MS = 100
-/** Longer than the file needs to settle, and than a look without events. */
-const NOTICED_MS = 300
 
 let folder = ''
 let file = ''
@@ -26,13 +24,29 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** How often the listener was called because of `change`. */
-async function writesSeen(change: () => void | Promise<void>, pollMs?: number): Promise<number> {
+interface SeenOptions {
+  readonly pollMs?: number
+  readonly expected?: number
+}
+
+/** Long enough for the file to settle, and for a look without events. In steps: in each, what came meanwhile is heard. */
+async function quiet(): Promise<void> {
+  for (let step = 0; step < 6; step += 1) await sleep(50)
+}
+
+/** How often the listener has been called, when it has been so often and is not called again. */
+async function writesAfter(expected: number): Promise<number> {
+  await expect.poll(() => written).toBeGreaterThanOrEqual(expected)
+  await quiet()
+  return written
+}
+
+/** How often the listener was called because of `change`; waits for one call, unless `expected` is 0. */
+async function writesSeen(change: () => void | Promise<void>, { pollMs, expected = 1 }: SeenOptions = {}) {
   stop = onFileWritten(file, () => (written += 1), pollMs)
   await sleep(20)
   await change()
-  await sleep(NOTICED_MS)
-  return written
+  return writesAfter(expected)
 }
 
 describe('a file', () => {
@@ -49,11 +63,9 @@ describe('a file', () => {
     }
     expect(await writesSeen(() => replace('mode: nftables\n'))).toBe(1)
     replace('mode: nftables\n')
-    await sleep(NOTICED_MS)
-    expect(written).toBe(2)
+    expect(await writesAfter(2)).toBe(2)
     writeFileSync(file, 'mode: ipvs\n')
-    await sleep(NOTICED_MS)
-    expect(written).toBe(3)
+    expect(await writesAfter(3)).toBe(3)
   })
 
   test('is written when it is moved away', async () => {
@@ -66,22 +78,22 @@ describe('a file', () => {
       utimesSync(file, 1, 1)
       writeFileSync(path.join(folder, 'other'), 'x')
     }
-    expect(await writesSeen(change)).toBe(0)
+    expect(await writesSeen(change, { expected: 0 })).toBe(0)
   })
 
   test('is not written when it is removed and created again as it was', async () => {
     const change = async () => {
       rmSync(file)
-      await sleep(NOTICED_MS)
+      await quiet()
       writeFileSync(file, 'mode: iptables\n')
     }
-    expect(await writesSeen(change)).toBe(0)
+    expect(await writesSeen(change, { expected: 0 })).toBe(0)
   })
 
   test('is written when it comes back with other content', async () => {
     const change = async () => {
       rmSync(file)
-      await sleep(NOTICED_MS)
+      await quiet()
       expect(written).toBe(0)
       writeFileSync(file, 'mode: ipvs\n')
     }
@@ -93,7 +105,7 @@ describe('a file', () => {
     stop()
     stop()
     writeFileSync(file, 'mode: ipvs\n')
-    await sleep(NOTICED_MS)
+    await quiet()
     expect(written).toBe(0)
   })
 })
@@ -122,7 +134,7 @@ test('a change behind a link into another folder is found by looking', async () 
     symlinkSync('b', path.join(elsewhere, 'next'))
     renameSync(path.join(elsewhere, 'next'), path.join(elsewhere, 'current'))
   }
-  expect(await writesSeen(swap, POLL_MS)).toBe(1)
+  expect(await writesSeen(swap, { pollMs: POLL_MS })).toBe(1)
 })
 
 test('a file that is missing at first is written when it comes', async () => {

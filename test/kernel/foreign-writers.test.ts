@@ -18,7 +18,7 @@ const LONG = process.env['SLUICE_LONG'] === '1'
 const WRITES = LONG ? 1_000 : 100
 /** Large enough that a cold start takes longer than the pause between two foreign writes. */
 const SERVICES = LONG ? 2_000 : 400
-const TIMEOUT_MS = LONG ? 900_000 : 180_000
+const TIMEOUT_MS = LONG ? 1_800_000 : 600_000
 const LOCK = path.join(tmpdir(), `sluice-foreign-xtables-${process.pid}.lock`)
 const ENV = { ...process.env, XTABLES_LOCKFILE: LOCK }
 const NEVER = new AbortController().signal

@@ -89,7 +89,7 @@ function inNamespace(
   const result = spawnSync('unshare', [...namespace, 'sh', '-c', script], {
     input,
     encoding: 'utf8',
-    timeout: 50_000,
+    timeout: 200_000,
     env: { ...process.env, XTABLES_LOCKFILE: LOCK },
   })
   return { status: result.status, stdout: result.stdout, stderr: result.stderr }

@@ -124,16 +124,21 @@ describe.for(['nft', 'legacy'] as const)('with iptables-%s', (variant) => {
   test('a lock that is held for a while is waited for', async ({ skip }) => {
     const here = place(skip)
     clear(here, variant, 'ipv4')
-    const holder = spawn('flock', [LOCK, 'sleep', '7'], { stdio: 'ignore' })
-    await new Promise((resolve) => setTimeout(resolve, 300))
+    const holder = spawn('flock', [LOCK, 'sh', '-c', 'echo held; read until_closed'], { stdio: 'pipe' })
+    await once(holder.stdout, 'data')
     const program = createCompiler(CONFIG, NODE, 'ipv4')(manyServices(3, 2))
     const events: SyncEvent[] = []
-    const report = await startSyncer(here, variant, 'ipv4', (event) => events.push(event)).sync(program, NEVER)
+    const onEvent = (event: SyncEvent) => {
+      events.push(event)
+      if (event.kind === 'restore failed') holder.stdin.end()
+    }
+    const report = await startSyncer(here, variant, 'ipv4', onEvent).sync(program, NEVER)
+    holder.stdin.end()
     expect(report.isolated).toEqual([])
-    expect(ownRules(here, variant, 'ipv4')).toEqual(rulesOf(program))
-    // iptables-nft takes no lock.
+    // iptables-nft takes no lock, and did not wait for its end.
     expect(events.some(({ kind }) => kind === 'restore failed')).toBe(variant === 'legacy')
     if (holder.exitCode === null) await once(holder, 'exit')
+    expect(ownRules(here, variant, 'ipv4')).toEqual(rulesOf(program))
   })
 
   test('batches arrive where everything at once does', async ({ skip }) => {

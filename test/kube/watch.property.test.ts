@@ -151,7 +151,7 @@ describe.each([
           folder.write('token', 'last')
           const bookmarks = setInterval(() => server.watches.bookmark(), 50)
           await expect
-            .poll(() => source.snapshots.at(-1)?.snapshot, { timeout: 20_000, interval: 5 })
+            .poll(() => source.snapshots.at(-1)?.snapshot, { timeout: 60_000, interval: 5 })
             .toEqual(expectedSnapshot(server.store))
           clearInterval(bookmarks)
           expect(halves).toEqual([])

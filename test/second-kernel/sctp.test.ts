@@ -52,7 +52,7 @@ describe.skipIf(lacking !== undefined)('SCTP Services by real packets in a secon
       table.set(row, { ...table.get(row), [family]: 'FAILED' })
       const result = results.find((each) => each.row === row.name && each.family === family)
       expect(result, 'a result of the row').toBeDefined()
-      expect(result?.failure).toBeUndefined()
+      expect(result?.failure, `${result?.failure}`).toBeUndefined()
       table.set(row, { ...table.get(row), [family]: 'held' })
     })
   })

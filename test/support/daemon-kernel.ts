@@ -35,7 +35,7 @@ export async function wholeRules(place: DaemonPlace): Promise<string> {
 }
 
 /** Reads again and again until it is as expected; fails with the difference when it never is. */
-export async function eventually<T>(read: () => T | Promise<T>, expected: T, withinMs = 20_000): Promise<void> {
+export async function eventually<T>(read: () => T | Promise<T>, expected: T, withinMs = 60_000): Promise<void> {
   const deadline = performance.now() + withinMs
   for (;;) {
     const found = await read()

@@ -25,7 +25,7 @@ export interface DaemonProcess {
   readonly end: () => Promise<DaemonEnd>
 }
 
-const END_WITHIN_MS = 15_000
+const END_WITHIN_MS = 30_000
 
 export function startDaemon(argv: readonly string[], env: NodeJS.ProcessEnv): DaemonProcess {
   const [program = '', ...args] = argv

@@ -15,13 +15,13 @@ export async function openNamespace(): Promise<Namespace> {
   return {
     hands,
     sh: (script, stdin) =>
-      hands.run({ argv: ['sh', '-ec', script], timeoutMs: 60_000, ...(stdin !== undefined && { stdin }) }),
+      hands.run({ argv: ['sh', '-ec', script], timeoutMs: 120_000, ...(stdin !== undefined && { stdin }) }),
   }
 }
 
 /** Why these tools can't be used in a namespace of their own; undefined when they can. */
 export function missingInNamespace(script: string): string | undefined {
-  const result = spawnSync('unshare', ['-n', 'sh', '-ec', script], { encoding: 'utf8', timeout: 30_000 })
+  const result = spawnSync('unshare', ['-n', 'sh', '-ec', script], { encoding: 'utf8', timeout: 120_000 })
   const missing =
     result.status === 0 ? undefined : `unshare -n sh -c '${script}' failed: ${result.stderr ?? 'no unshare'}`
   if (missing !== undefined && process.env['CI'] === 'true') throw new Error(`this test must run in CI, and ${missing}`)

@@ -95,7 +95,7 @@ export async function startAgents(lab: Laboratory, variant: Variant, program: st
 }
 
 /** An agent that starts anew on a busy machine takes several seconds. */
-const PROGRAMMED_MS = 30_000
+const PROGRAMMED_MS = 60_000
 
 async function expectMarker(agent: NodeAgent, family: Family, port: number): Promise<void> {
   const look = async () => {
@@ -113,20 +113,36 @@ async function expectMarker(agent: NodeAgent, family: Family, port: number): Pro
 export function askOften(
   from: Namespace,
   [to, port, protocol = 'tcp']: Target,
-  { keep = false, everyMs = 20, timeoutMs = 2_000 }: { keep?: boolean; everyMs?: number; timeoutMs?: number } = {},
+  { keep = false, everyMs = 20, ...limit }: { keep?: boolean; everyMs?: number; timeoutMs?: number } = {},
 ): Promise<Run> {
-  return from.askOften({ to, port, protocol, keep, everyMs, timeoutMs })
+  return from.askOften({ to, port, protocol, keep, everyMs, ...limit })
 }
 
-/** A UDP client with one socket, that notices quickly when nobody answers. */
+/** A UDP client with one socket, that notices quickly when nobody answers: what a slow server says later counts too. */
 export function askFromOnePort(from: Namespace, [to, port]: Target): Promise<Run> {
   return askOften(from, [to, port, 'udp'], { keep: true, everyMs: 50, timeoutMs: 200 })
+}
+
+/** A UDP client with one socket, of which every datagram must be answered: what is lost is lost, however long it waits. */
+export function askWithoutLoss(from: Namespace, [to, port]: Target): Promise<Run> {
+  return askOften(from, [to, port, 'udp'], { keep: true, everyMs: 50 })
+}
+
+/** Waits for what the run sees first; there it is of one kind. */
+export async function firstSeen(run: Run): Promise<readonly string[]> {
+  const seen = await eventually(async () => {
+    const names = Object.keys(await run.read())
+    expect(names).not.toEqual([])
+    return names
+  })
+  expect(seen).toHaveLength(1)
+  return seen
 }
 
 const WINDOW_MS = 300
 
 /** Soon everything that is asked has one of these outcomes, and each of them is seen. */
-export async function expectOnly(run: Run, outcomes: readonly string[], withinMs = 8_000): Promise<void> {
+export async function expectOnly(run: Run, outcomes: readonly string[], withinMs = 30_000): Promise<void> {
   await run.read()
   await eventually(
     async () => {

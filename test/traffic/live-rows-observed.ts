@@ -19,7 +19,7 @@ async function healthOf({ lab, ips }: LiveBench): Promise<readonly number[]> {
 
 async function get(from: Namespace, ip: string, port: number): Promise<string> {
   const host = ip.includes(':') ? `[${ip}]` : ip
-  const argv = ['curl', '-s', '-g', '-o', '/dev/null', '-m', '3', '-w', '%{http_code}', `http://${host}:${port}/`]
+  const argv = ['curl', '-s', '-g', '-o', '/dev/null', '-m', '20', '-w', '%{http_code}', `http://${host}:${port}/`]
   // curl fails when nobody listens, and writes 000 all the same.
   const { stdout } = await from.exec(['sh', '-c', `${argv.map((word) => `'${word}'`).join(' ')} || true`])
   return stdout
@@ -73,16 +73,16 @@ async function nodeHealth({ lab, ips, agents }: LiveBench): Promise<void> {
   for (const [node] of agents.entries()) {
     for (const path of ['healthz', 'livez']) {
       const host = ips.node(node).includes(':') ? `[${ips.node(node)}]` : ips.node(node)
-      const { stdout } = await lab.outside.exec(['curl', '-sfg', '-m', '3', `http://${host}:10256/${path}`])
+      const { stdout } = await lab.outside.exec(['curl', '-sfg', '-m', '20', `http://${host}:10256/${path}`])
       expect(JSON.parse(stdout)).toMatchObject({ healthy: true })
     }
   }
-  const { stdout } = await lab.node(1).exec(['curl', '-sf', '-m', '3', 'http://127.0.0.1:10249/proxyMode'])
+  const { stdout } = await lab.node(1).exec(['curl', '-sf', '-m', '20', 'http://127.0.0.1:10249/proxyMode'])
   expect(stdout).toBe('iptables')
 }
 
 async function metric(node: Namespace, name: string): Promise<number> {
-  const { stdout } = await node.exec(['curl', '-sf', '-m', '3', 'http://127.0.0.1:10249/metrics'])
+  const { stdout } = await node.exec(['curl', '-sf', '-m', '20', 'http://127.0.0.1:10249/metrics'])
   const value = new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(stdout)?.[1]
   return Number(value ?? expect.fail(`there is no metric ${name}`))
 }
@@ -103,7 +103,7 @@ import socket, time
 server = socket.socket(socket.AF_INET6)
 server.bind(("::", 7070))
 server.listen(8)
-time.sleep(6)
+time.sleep(25)
 `
 
 async function closeWait(bench: LiveBench): Promise<void> {
@@ -172,7 +172,7 @@ def checksum(data):
     return ~total & 0xffff
 pseudo = ends + (struct.pack("!HH", 6, 20) if family == socket.AF_INET else struct.pack("!II", 20, 6))
 for _ in range(int(sys.argv[3])): raw.sendto(segment(checksum(pseudo + segment(0))), (client[0], 0))
-connection.settimeout(5)
+connection.settimeout(25)
 try:
     while connection.recv(100): connection.sendall(b"survivor 1.1.1.1 1\\n")
 except OSError as error:

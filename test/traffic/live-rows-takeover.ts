@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Family } from '../../src/index.ts'
 import type { Manifest } from './cluster.ts'
-import { askOften, expectAnswered, type LiveBench, type LiveRow } from './live-bench.ts'
+import { askOften, expectAnswered, firstSeen, type LiveBench, type LiveRow } from './live-bench.ts'
 import { createNodeAgent, isSync, type NodeAgent } from './node-agent.ts'
 
 const FIXTURES = path.join(import.meta.dirname, '../data/kube-proxy-fixtures')
@@ -73,7 +73,7 @@ const JUMPS: readonly (readonly [
 async function runKubeProxy(bench: LiveBench, agent: NodeAgent, payload: string): Promise<void> {
   const { family, lab } = bench
   const iptables = (table: string, ...args: readonly string[]) =>
-    agent.iptables(family, 'run', ['-w', '5', '-t', table, ...args])
+    agent.iptables(family, 'run', ['-w', '60', '-t', table, ...args])
   const ensureChain = (table: string, chain: string) => iptables(table, '-N', chain).catch(() => {})
   for (const counter of ['ct_state_invalid_dropped_pkts', 'localhost_nps_accepted_pkts']) {
     await lab
@@ -89,7 +89,7 @@ async function runKubeProxy(bench: LiveBench, agent: NodeAgent, payload: string)
       await iptables(table, '-C', from, ...rule).catch(() => iptables(table, '-I', from, ...rule))
     }
   }
-  await agent.iptables(family, 'restore', ['-w', '5', '--noflush', '--counters'], payload)
+  await agent.iptables(family, 'restore', ['-w', '60', '--noflush', '--counters'], payload)
 }
 
 /** Gives the pods the addresses that they have in the recording. */
@@ -115,7 +115,7 @@ async function meaningOf(agent: NodeAgent, family: Family): Promise<readonly str
 
 async function emptyNode({ agent, family }: LiveBench): Promise<void> {
   for (const table of ['filter', 'nat', 'mangle']) {
-    for (const action of ['-F', '-X']) await agent(0).iptables(family, 'run', ['-w', '5', '-t', table, action])
+    for (const action of ['-F', '-X']) await agent(0).iptables(family, 'run', ['-w', '60', '-t', table, action])
   }
 }
 
@@ -144,8 +144,7 @@ async function takeOver(bench: LiveBench): Promise<void> {
   ] as const
   const fresh = await Promise.all(targets.map(({ from, target }) => askOften(from, target)))
   const kept = await Promise.all(targets.map(({ from, target }) => askOften(from, target, { keep: true })))
-  await sleep(300)
-  const streamServers = await Promise.all(kept.map(async (run) => Object.keys(await run.read())))
+  const streamServers = await Promise.all(kept.map(firstSeen))
   for (const names of streamServers) expect(servers).toContain(names.join())
   const before = await meaningOf(agent, family)
   try {

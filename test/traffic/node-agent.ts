@@ -95,7 +95,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
           const families = new Set(mine.filter(isSync).map((line) => line['family']))
           if (families.size < 2) throw new Error(`${name}: not synced`)
         },
-        { withinMs: 20_000 },
+        { withinMs: 60_000 },
       ).catch((error: unknown) => {
         throw new Error(`${String(error)}: ${said}`, { cause: error })
       })

@@ -111,10 +111,10 @@ async function expectFiveTimes(
 }
 
 /**
- * As long as Kubernetes' tests wait. A TCP client on this machine over IPv6 hears only the refusal of its second SYN, a
- * second after the first: that of the first arrives while its socket is still busy sending (LockDroppedIcmps).
+ * Five of a TCP client's SYNs. A client on this machine over IPv6 hears only the refusal of its second SYN, a second after
+ * the first: that of the first arrives while its socket is still busy sending (LockDroppedIcmps).
  */
-const REFUSAL_MS = 3_000
+const REFUSAL_MS = 20_000
 
 /** Told that nobody is there, five times. */
 export async function expectRefused(from: Namespace, target: Target): Promise<void> {

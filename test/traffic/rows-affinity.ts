@@ -30,13 +30,40 @@ function clientAndTarget({ lab, ips }: Bench, way: Way): readonly [Namespace, Ta
   return [lab.outside, way === 'node port' ? [ips.node(1), NODE_PORT] : [ips.external(3), 80]]
 }
 
-/** Returns the one server. */
-async function expectAffinity(client: Namespace, target: Target): Promise<string> {
+/** The servers of many questions, and the longest time from the beginning of one to the end of the next. */
+async function askMany(client: Namespace, target: Target): Promise<{ servers: readonly string[]; longestMs: number }> {
   const servers = new Set<string>()
-  for (let count = 0; count < CONFIRMATIONS; count++) servers.add(serverOf(await ask(client, target)))
-  expect([...servers]).toHaveLength(1)
-  expect(SERVERS).toContain([...servers][0])
-  return [...servers].join()
+  let longestMs = 0
+  let previous = performance.now()
+  for (let count = 0; count < CONFIRMATIONS; count++) {
+    const asked = performance.now()
+    servers.add(serverOf(await ask(client, target)))
+    longestMs = Math.max(longestMs, performance.now() - previous)
+    previous = asked
+  }
+  return { servers: [...servers], longestMs }
+}
+
+/** So often may the machine be too slow for an affinity that ends soon. */
+const MOST_SLOW = 20
+
+/**
+ * Returns the one server. Where questions come `timeoutMs` apart or more, the affinity may rightly end between them: only
+ * then everything is asked again. That there was an answer to each counts all the same.
+ */
+async function expectAffinity(
+  client: Namespace,
+  target: Target,
+  timeoutMs = Number.POSITIVE_INFINITY,
+): Promise<string> {
+  for (let slow = 0; slow < MOST_SLOW; slow++) {
+    const { servers, longestMs } = await askMany(client, target)
+    for (const server of servers) expect(SERVERS).toContain(server)
+    if (longestMs >= timeoutMs) continue
+    expect(servers).toHaveLength(1)
+    return servers.join()
+  }
+  return expect.fail('this machine is too slow to ask within the time of the affinity')
 }
 
 function holds(way: Way): (bench: Bench) => Promise<void> {
@@ -56,10 +83,10 @@ function timesOut(way: Way): (bench: Bench) => Promise<void> {
   return async (bench) => {
     await program(bench, 'ClientIP', 1)
     const [client, target] = clientAndTarget(bench, way)
-    const first = await expectAffinity(client, target)
+    const first = await expectAffinity(client, target, 1_000)
     for (let count = 0; count < MOST_CHOICES; count++) {
       await sleep(1_300)
-      if ((await expectAffinity(client, target)) !== first) return
+      if ((await expectAffinity(client, target, 1_000)) !== first) return
     }
     expect.fail(`still ${first} after ${MOST_CHOICES} pauses`)
   }

@@ -31,7 +31,7 @@ describe.skipIf(lacking !== undefined)('Services while the agent runs', () => {
   beforeAll(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'sluice-bundle-'))
     program = await bundleSluice(folder)
-  }, 60_000)
+  })
 
   afterAll(async () => {
     await rm(folder, { recursive: true, force: true })
@@ -47,7 +47,7 @@ describe.skipIf(lacking !== undefined)('Services while the agent runs', () => {
       laboratory = await createLaboratory({ variant })
       await startServers(laboratory)
       cluster = await startAgents(laboratory, variant, program)
-    }, 60_000)
+    })
 
     afterAll(async () => {
       await cluster?.[Symbol.asyncDispose]()

@@ -14,27 +14,30 @@ test.runIf(process.env['CI'] === 'true')('traffic is tested in CI', () => {
 })
 
 describe.skipIf(lacking !== undefined)('Services by real packets', () => {
-  let laboratory: Laboratory | undefined
   const results: Results = new Map()
 
-  beforeAll(async () => {
-    laboratory = await createLaboratory()
-    await startServers(laboratory)
-  })
+  afterAll(() => void process.stdout.write(`\n${formatTable(results, ROWS)}\n`))
 
-  afterAll(async () => {
-    await laboratory?.[Symbol.asyncDispose]()
-    process.stdout.write(`\n${formatTable(results, ROWS)}\n`)
-  })
+  // A laboratory for each family, at the same time: rows wait more than they compute.
+  describe.for(FAMILIES)('%s', { concurrent: true }, (family) => {
+    let laboratory: Laboratory | undefined
 
-  describe.for(FAMILIES)('%s', (family) => {
+    beforeAll(async () => {
+      laboratory = await createLaboratory()
+      await startServers(laboratory)
+    })
+
+    afterAll(async () => {
+      await laboratory?.[Symbol.asyncDispose]()
+    })
+
     const held = ROWS.filter((row): row is Row & Required<Pick<Row, 'hold'>> => row.hold !== undefined)
-    test.for(held.filter((row) => row.family === undefined || row.family === family))('$source $name', async (row) => {
+    const ofFamily = held.filter((row) => row.family === undefined || row.family === family)
+    test.for(ofFamily)('$source $name', { concurrent: false }, async (row) => {
       if (laboratory === undefined) throw new Error('no laboratory')
-      const result = { ...results.get(row) }
-      results.set(row, { ...result, [family]: 'FAILED' })
+      results.set(row, { ...results.get(row), [family]: 'FAILED' })
       await expect(row.hold(createBench(laboratory, family))).resolves.toBeUndefined()
-      results.set(row, { ...result, [family]: 'held' })
+      results.set(row, { ...results.get(row), [family]: 'held' })
     })
   })
 })
