@@ -7,6 +7,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { checkGoldens, isAsExpected } from '../src/cli/golden/check.ts'
 import { showDifference, summariseDifferences } from '../src/cli/golden/show.ts'
 import { canonicalise, type Family, parseSave, printSave } from '../src/index.ts'
+import { applyPlans, IPVS_SAVES } from './support/apply-ipvs-plan.ts'
 import { applyRestore } from './support/apply-restore.ts'
 import { GOLDEN_ROOT } from './support/golden-case.ts'
 
@@ -22,7 +23,7 @@ describe('rules-golden', () => {
     expect(failures).toEqual([])
     expect(strays).toEqual([])
     expect(differences.map(showDifference)).toEqual([])
-    expect(scenarios).toBe(114 + readdirSync(OWN).length)
+    expect(scenarios).toBe(118 + readdirSync(OWN).length)
   })
 
   test('every own scenario says what it shows and why that matters', () => {
@@ -57,6 +58,29 @@ describe('rules-golden', () => {
     const before = parseSave(save(step - 1), family).ruleset
     expect(printSave(canonicalise(applyRestore(before, read(file))))).toBe(save(step))
   })
+
+  const ipvsPlans = filesBelow(OWN).filter((file) => /\/ipv4-plan\.\d+$/.test(file))
+
+  test('there are plans of IPVS mode', () => {
+    expect(ipvsPlans.length).toBeGreaterThanOrEqual(5)
+  })
+
+  test.each(ipvsPlans.map((file) => ({ file, name: path.relative(OWN, file) })))(
+    '$name and its IPv6 sibling lead from one step to the next',
+    ({ file }) => {
+      const step = Number(path.extname(file).slice(1))
+      const saves = (number: number) =>
+        new Map(IPVS_SAVES.map((name) => [name, read(path.join(path.dirname(file), `${name}.${number}`))]))
+      const ofBothFamilies = [file, file.replace('ipv4-plan', 'ipv6-plan')].map(read)
+      expect(applyPlans(saves(step - 1), ofBothFamilies)).toEqual(saves(step))
+    },
+  )
+
+  test('the folder of a mode may have a host of its own', () => {
+    const host = (name: string) => read(path.join(GOLDEN_ROOT, 'recorded', 'dual-stack', name))
+    expect(host('host.json')).toContain('"nfacct": true')
+    expect(host('ipvs/host.json')).toContain('"nfacct": false')
+  })
 })
 
 describe('sluice golden', () => {
@@ -73,7 +97,7 @@ describe('sluice golden', () => {
 
   test('finds nothing where nothing changed', () => {
     const report = checkGoldens([root])
-    expect(report).toMatchObject({ scenarios: 3, outputs: 14, differences: [], strays: [], failures: [] })
+    expect(report).toMatchObject({ scenarios: 3, outputs: 43, differences: [], strays: [], failures: [] })
     expect(isAsExpected(report)).toBe(true)
   })
 
@@ -180,7 +204,7 @@ describe('sluice golden', () => {
 
   test('a recorded case has no issues to compare, and may hold what else was recorded', () => {
     copy('conflict', 'recorded/case')
-    rmSync(at('recorded/case/iptables/issues'))
+    for (const mode of ['iptables', 'ipvs']) rmSync(at('recorded/case', mode, 'issues'))
     for (const name of ['listening', 'sysctl', 'healthcheck']) writeFileSync(at('recorded/case/iptables', name), '')
     expect(checkGoldens([root])).toMatchObject({ differences: [], strays: [], failures: [] })
   })
@@ -245,7 +269,7 @@ describe('sluice golden', () => {
   test('the exit code says same, different or not rendered, and nothing is coloured for a file', async () => {
     const same = await run(root)
     expect(same).toMatchObject({ exitCode: 0, stdout: '' })
-    expect(same.stderr).toMatch(/^3 scenarios, 14 outputs in [\d.]+ s\nall as expected$/)
+    expect(same.stderr).toMatch(/^3 scenarios, 43 outputs in [\d.]+ s\nall as expected$/)
 
     append(at('node-port/iptables/iptables-save'), 'x\n')
     const different = await run(root)

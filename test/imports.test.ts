@@ -11,12 +11,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   resolve: ['model'],
   kube: ['model'],
   iptables: ['model', 'resolve'],
-  sync: ['model', 'iptables'],
+  ipset: ['model'],
+  ipvs: ['model', 'resolve', 'iptables', 'ipset'],
+  sync: ['model', 'iptables', 'ipset', 'ipvs'],
   host: ['model'],
   hands: ['model', 'host'],
-  daemon: ['model', 'resolve', 'kube', 'iptables', 'sync', 'host'],
-  cli: ['model', 'resolve', 'kube', 'iptables', 'sync', 'host', 'daemon'],
-  '.': ['model', 'resolve', 'kube', 'iptables', 'host', 'cli'],
+  daemon: ['model', 'resolve', 'kube', 'iptables', 'ipset', 'ipvs', 'sync', 'host'],
+  cli: ['model', 'resolve', 'kube', 'iptables', 'ipset', 'ipvs', 'sync', 'host', 'daemon'],
+  '.': ['model', 'resolve', 'kube', 'iptables', 'ipset', 'ipvs', 'host', 'cli'],
 }
 
 /** The folders whose types a folder may use: what it is handed, or hands over. */
@@ -27,7 +29,7 @@ const ALLOWED_TYPES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Pure: no clock, no process, no network, no environment, no randomness. */
-const PURE = ['model', 'resolve', 'iptables', 'sync']
+const PURE = ['model', 'resolve', 'iptables', 'ipset', 'ipvs', 'sync']
 const FORBIDDEN_IN_PURE =
   /\b(?:Date|performance|process|setTimeout|setInterval|fetch|console)\b\s*[.(]|Math\.random|new Date/
 

@@ -1,4 +1,5 @@
 // The configuration that a command works with: --config or kube-proxy's flags.
+import { findSchedulerProblem } from '../ipvs/schedulers.ts'
 import { findProxyFlag, spellFlag } from '../kube/proxy-flag-table.ts'
 import { type GivenFlags, resolveProxyConfig } from '../kube/proxy-flags.ts'
 import type { ProxyConfig, ProxyMode } from '../model/config.ts'
@@ -7,7 +8,7 @@ import { Failure } from './failure.ts'
 import { readText } from './read-text.ts'
 import { listNames } from './words.ts'
 
-const SERVED_MODES: readonly ProxyMode[] = ['iptables']
+const SERVED_MODES: readonly ProxyMode[] = ['iptables', 'ipvs']
 
 export interface ReadConfig {
   readonly config: ProxyConfig
@@ -30,6 +31,8 @@ export function readConfig(path: string | undefined, flags: GivenFlags, mode?: P
   const { config, issues } = resolveProxyConfig({ ...file, flags, over })
   if (config === undefined) throw new Failure(issues.map(formatIssue).join('\n'), issues)
   checkMode(config.mode, issues, mode === undefined ? path : undefined)
+  if (config.mode === 'ipvs')
+    checkScheduler(config.ipvs.scheduler, issues, flags.has('ipvs-scheduler') ? undefined : path)
   const assumptions =
     path === undefined && flags.size === 0
       ? ["configuration: kube-proxy's defaults, without a pod network (--config FILE or its flags for another)"]
@@ -45,6 +48,15 @@ function checkMode(mode: ProxyMode, issues: readonly Issue[], path: string | und
   const message = `mode ${mode} is valid for kube-proxy and not served by sluice, which serves ${listNames(SERVED_MODES)}: ${advice}`
   const at = { source: path ?? 'command line', field: path === undefined ? '--mode' : 'mode' }
   const issue: Issue = { severity: 'error', at, message }
+  throw new Failure(formatIssue(issue), [...issues, issue])
+}
+
+/** The kernel would refuse it, and so would everything that prints it. */
+function checkScheduler(scheduler: string, issues: readonly Issue[], path: string | undefined): void {
+  const message = findSchedulerProblem(scheduler)
+  if (message === undefined) return
+  const field = path === undefined ? '--ipvs-scheduler' : 'ipvs.scheduler'
+  const issue: Issue = { severity: 'error', at: { source: path ?? 'command line', field }, message }
   throw new Failure(formatIssue(issue), [...issues, issue])
 }
 

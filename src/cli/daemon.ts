@@ -7,6 +7,7 @@ import { createLog, type Log, standardErrorWriter } from '../daemon/log.ts'
 import type { DaemonOptions, DaemonSource } from '../daemon/options.ts'
 import { runDaemon } from '../daemon/run.ts'
 import { startHands } from '../host/hands-client.ts'
+import { findSchedulerProblem } from '../ipvs/schedulers.ts'
 import { SYSTEM_CLOCK } from '../kube/clock.ts'
 import { ClusterError } from '../kube/cluster-error.ts'
 import { formatConfigProblems } from '../kube/proxy-config-problem.ts'
@@ -28,6 +29,12 @@ export interface RunOptions {
   readonly driftInterval: number
   /** Seconds. */
   readonly readBackInterval: number
+  /** Seconds; without it an endpoint may take as long as it likes. */
+  readonly endpointDrainLimit?: number
+  /** Seconds. */
+  readonly endpointDrainInterval: number
+  /** Seconds. */
+  readonly modeDrainLimit: number
   /** kube-proxy's own, all of them. */
   readonly proxyFlags: GivenFlags
 }
@@ -45,9 +52,11 @@ export async function runNode(options: RunOptions, version: string, streams: Str
   })
   const { config, effective, issues } = decoded
   if (config === undefined || effective === undefined) throw new Failure(describeInvalid(decoded), issues)
-  if (config.mode !== 'iptables') {
-    throw new Failure(`mode ${config.mode} is valid for kube-proxy and not served by sluice: use mode iptables`)
+  if (config.mode === 'nftables') {
+    throw new Failure('mode nftables is valid for kube-proxy and not served by sluice: use mode iptables or ipvs')
   }
+  const schedulerProblem = config.mode === 'ipvs' ? findSchedulerProblem(config.ipvs.scheduler) : undefined
+  if (schedulerProblem !== undefined) throw new Failure(`ipvs.scheduler: ${schedulerProblem}`)
   const log = createDaemonLog(config, proxyFlags, streams)
   for (const issue of issues) log.warn(formatIssue(issue))
   const writeTo = textOf(proxyFlags, 'write-config-to')
@@ -56,7 +65,7 @@ export async function runNode(options: RunOptions, version: string, streams: Str
     log.info('the configuration was written', { path: writeTo })
     return EXIT.ok
   }
-  if (isOn(proxyFlags, 'cleanup')) return cleanNode(log)
+  if (isOn(proxyFlags, 'cleanup')) return cleanNode(config, log)
 
   const ended = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -75,6 +84,11 @@ export async function runNode(options: RunOptions, version: string, streams: Str
     ...(options.iptablesVariant !== 'auto' && { variant: options.iptablesVariant }),
     task: isOn(proxyFlags, 'init-only') ? 'init-only' : options.once === true ? 'once' : 'serve',
     drift: { probeMs: options.driftInterval * 1000, readBackMs: options.readBackInterval * 1000 },
+    termination: {
+      pollMs: options.endpointDrainInterval * 1000,
+      ...(options.endpointDrainLimit !== undefined && { boundMs: options.endpointDrainLimit * 1000 }),
+    },
+    modeDrainMs: options.modeDrainLimit * 1000,
     debugRules: options.debugRules === true,
     log,
     ...(options.dryRun === true && { printPlan: (text: string) => void streams.stdout.write(text) }),
@@ -90,10 +104,10 @@ export async function runNode(options: RunOptions, version: string, streams: Str
   }
 }
 
-async function cleanNode(log: Log): Promise<number> {
+async function cleanNode({ ipvs }: ProxyConfig, log: Log): Promise<number> {
   const hands = await startHands()
   try {
-    return (await cleanUp(hands, log)) ? EXIT.ok : EXIT_FAILED
+    return (await cleanUp(hands, log, ipvs.excludeCIDRs)) ? EXIT.ok : EXIT_FAILED
   } finally {
     await hands.close()
   }

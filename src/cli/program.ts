@@ -16,6 +16,10 @@ Examples:
   sluice render -f cluster.yaml -o restore --family ipv4 | iptables-restore --noflush --counters
   sluice render -f cluster.yaml --service default/my-nginx
   sluice render -f cluster.yaml --config kube-proxy.yaml --host host.json -o json
+  sluice render -f cluster.yaml --mode ipvs --out rules/    iptables, ipset, ipvsadm and addresses of kube-ipvs0
+
+To load what --mode ipvs writes, in this order: ipset restore, iptables-restore --noflush --counters (and ip6tables-),
+ip -force -batch, ipvsadm -R.
 
 kube-proxy's other flags are accepted and ignored, but for --cleanup, --init-only and --write-config-to. Flags with
 [=true|false] take a value only behind the =.
@@ -34,8 +38,9 @@ Exit codes, as kube-proxy's: 0 ended as told; 1 everything else, such as a confi
 const GOLDEN_HELP = `
 A scenario is a folder with cluster.yaml (any manifests; or cluster.1.yaml, cluster.2.yaml ... for a story in steps), an
 optional host.json, and a folder for each configuration, such as iptables/ with config.yaml. Its outputs are written
-into that folder: iptables-save, ip6tables-save, issues when the input has some, and for each further step of a story
-iptables-plan.2 and ip6tables-plan.2, what is sent to the kernel to get there from the step before.
+into that folder: iptables-save, ip6tables-save, in IPVS mode also ipset-save, ipvsadm-save and kube-ipvs0-addresses,
+issues when the input has some, and for each further step of a story iptables-plan.2 and ip6tables-plan.2 (ipv4-plan.2
+and ipv6-plan.2 in IPVS mode), what is sent to the kernel to get there from the step before.
 
 Examples:
   sluice golden scenarios/                 do your manifests still come to the rules that you reviewed?
@@ -67,13 +72,16 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
   render
     .addOption(new Option('--family <family>', 'one IP family').choices(['ipv4', 'ipv6']))
     .addOption(
-      new Option('-o, --output <format>', 'iptables-save, iptables-restore payload, or the rule model')
+      new Option(
+        '-o, --output <format>',
+        'what iptables-save shows (with --mode ipvs also ipset save and ipvsadm -Sn), the payloads to restore it, or the rule model',
+      )
         .choices(['save', 'restore', 'json', 'yaml'])
         .default('save'),
     )
     .option(
       '--out <dir>',
-      'write iptables-save, iptables-restore, ip6tables-save and ip6tables-restore into this folder instead, or with --all-nodes into a folder per node',
+      'write what -o save and -o restore print into this folder instead, a file per tool: iptables-save, iptables-restore and so on; with --all-nodes into a folder per node',
       notEmpty,
     )
     .option(
@@ -90,7 +98,7 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
   addRenderFlags(render)
   const run = program
     .command('run')
-    .description("Watch the cluster and keep this node's iptables rules right, in place of kube-proxy")
+    .description("Watch the cluster and keep this node's rules right, iptables or IPVS, in place of kube-proxy")
     .addHelpText('after', RUN_EXAMPLES)
     .allowExcessArguments(true)
     .addOption(
@@ -119,6 +127,28 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
       )
         .argParser(positive)
         .default(300),
+    )
+    .addOption(
+      new Option(
+        '--endpoint-drain-interval <seconds>',
+        'IPVS: how often at least to look whether a removed endpoint has finished its connections',
+      )
+        .argParser(positive)
+        .default(60),
+    )
+    .addOption(
+      new Option(
+        '--endpoint-drain-limit <seconds>',
+        'IPVS: cut the connections of a removed endpoint after this time; default: never',
+      ).argParser(positive),
+    )
+    .addOption(
+      new Option(
+        '--mode-drain-limit <seconds>',
+        'after a change from IPVS to iptables: cut connections through IPVS after this time',
+      )
+        .argParser(positive)
+        .default(900),
     )
     .action(async (options: Omit<RunOptions, 'filename' | 'proxyFlags'>, command: Command) => {
       refuseWords(command.args)

@@ -1,22 +1,19 @@
 // `sluice render`: manifests or a live cluster -> a node's rules.
-import { compile } from '../iptables/compile.ts'
-import type { Program } from '../iptables/program.ts'
 import { FAMILIES } from '../model/address.ts'
 import type { ProxyConfig } from '../model/config.ts'
 import type { Issue } from '../model/issue.ts'
-import type { NodeFacts } from '../model/node.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import { findConflicts } from '../resolve/conflicts.ts'
 import { readConfig } from './config.ts'
 import { EXIT, Failure } from './failure.ts'
 import { type Input, readInput } from './input.ts'
 import { chooseNodes } from './nodes.ts'
 import type { RenderOptions } from './options.ts'
+import { type RenderedNode, renderNode } from './rendered.ts'
 import type { Streams } from './streams.ts'
 import { summarise } from './summary.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import { count, listNames } from './words.ts'
-import { printRendered, type RenderedNode, writeFiles } from './write-rules.ts'
+import { printRendered, writeFiles } from './write-rules.ts'
 
 /** Returns the exit code. @throws Failure for bad options, configuration or unreadable input. */
 export async function render(options: RenderOptions, streams: Streams): Promise<number> {
@@ -65,12 +62,14 @@ async function renderInput(
   const chosen = await chooseNodes(options, config, snapshot)
   for (const note of chosen.notes) terminal.say(note)
   const conflicts: Issue[] = []
+  const families = options.family === undefined ? FAMILIES : [options.family]
+  const { service } = options
+  const task = { snapshot, config, families, ...(service !== undefined && { service }) }
   const rendered = chosen.nodes.map((node) => {
     terminal.progress(`compiling ${node.name}`)
-    const families = options.family === undefined ? FAMILIES : [options.family]
-    const programs = families.map((family) => compile(snapshot, config, node, family))
-    conflicts.push(...programs.flatMap(({ servicePorts }) => findConflicts(servicePorts)))
-    return { node, programs: programs.map((program) => limit(program, options.service)) }
+    const { rendered: it, conflicts: found } = renderNode(node, task)
+    conflicts.push(...found)
+    return it
   })
   terminal.clear()
   return { rendered, issues: [...chosen.issues, ...distinct(conflicts), ...noteWithoutRules(rendered, options)] }
@@ -82,16 +81,11 @@ function checkService(service: string, snapshot: Snapshot): void {
   throw new Failure(`--service ${service}: there is no such Service in the input (${known}): write NAMESPACE/NAME`)
 }
 
-function limit(program: Program, service: string | undefined): Program {
-  if (service === undefined) return program
-  return { ...program, servicePorts: program.servicePorts.filter((port) => port.service === service) }
-}
-
 /** Nothing printed for a Service looks like a mistake, and may be one. */
 function noteWithoutRules(rendered: readonly RenderedNode[], { service }: RenderOptions): readonly Issue[] {
-  const programs = rendered.flatMap((node) => node.programs)
-  if (service === undefined || programs.some(({ servicePorts }) => servicePorts.length > 0)) return []
-  const families = [...new Set(programs.map(({ family }) => family))].join(' and ')
+  const shown = rendered.flatMap(({ families: each }) => [...each])
+  if (service === undefined || shown.some(({ servicePorts }) => servicePorts.length > 0)) return []
+  const families = [...new Set(shown.map(({ family }) => family))].join(' and ')
   const message = `has no rules for ${families}: it has no cluster IP of that family, no ports, or is left to another proxy`
   return [{ severity: 'notice', at: { object: `Service ${service}` }, message }]
 }
@@ -114,6 +108,7 @@ async function write(
 }
 
 function sayFigures(rendered: readonly RenderedNode[], options: RenderOptions, terminal: Terminal): void {
-  const figures = (node: NodeFacts, program: Program) => summarise(node, program, options.service !== undefined)
-  for (const { node, programs } of rendered) for (const program of programs) terminal.say(figures(node, program))
+  for (const each of rendered) {
+    for (const line of summarise(each, options.service !== undefined)) terminal.say(line)
+  }
 }

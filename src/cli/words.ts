@@ -3,8 +3,8 @@
 const MOST_NAMES = 10
 
 /** `1 Service`, `2 Services` */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${number} ${number === 1 ? noun : plural}`
 }
 
 /** The first names, and how many more there are. */

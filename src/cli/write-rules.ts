@@ -1,34 +1,17 @@
 // Rules -> standard output, or files of a folder.
 import { closeSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
 import path from 'node:path'
-import { DOCUMENT_VERSION, describeRules, type FamilyRules, type RuleDocument } from '../iptables/document.ts'
-import { link, linkServices } from '../iptables/link.ts'
-import { printSave } from '../iptables/print.ts'
-import { printServicesPayload, writePayload } from '../iptables/print-payload.ts'
-import type { Program } from '../iptables/program.ts'
-import type { Ruleset } from '../iptables/rule.ts'
-import type { Family } from '../model/address.ts'
-import type { NodeFacts } from '../model/node.ts'
+import { DOCUMENT_VERSION } from '../iptables/document.ts'
 import { Failure } from './failure.ts'
 import type { OutputOptions } from './options.ts'
 import { reasonOf } from './read-text.ts'
+import { documentOf, type RenderedNode, TEXT_FORMATS, type TextFormat, textsOf } from './rendered.ts'
 import type { OutputStream } from './streams.ts'
 import { type Pieces, writeOut } from './write-out.ts'
-
-export interface RenderedNode {
-  readonly node: NodeFacts
-  /** One per family. */
-  readonly programs: readonly Program[]
-}
 
 export interface WriteOptions extends OutputOptions {
   readonly allNodes?: true
 }
-
-/** The names of a family's tools, which are the names of its files. */
-const TOOLS: Readonly<Record<Family, string>> = { ipv4: 'iptables', ipv6: 'ip6tables' }
-const FILE_FORMATS = ['save', 'restore'] as const
-type FileFormat = (typeof FILE_FORMATS)[number]
 
 /** @throws Failure when it can't be written. */
 export async function printRendered(
@@ -42,25 +25,14 @@ export async function printRendered(
 }
 
 /** Headings where there are several texts, so that a single one can go to iptables-restore as it is. */
-function* printTexts(rendered: readonly RenderedNode[], format: FileFormat, options: WriteOptions): Pieces {
-  const headed = rendered.length > 1 || options.family === undefined
-  for (const { node, programs } of rendered) {
-    for (const program of programs) {
-      if (headed) yield `# ${node.name}: ${TOOLS[program.family]}-${format}\n`
-      yield* printRules(program, format, options)
+function* printTexts(rendered: readonly RenderedNode[], format: TextFormat, options: WriteOptions): Pieces {
+  for (const each of rendered) {
+    const headed = rendered.length > 1 || options.family === undefined || each.mode === 'ipvs'
+    for (const { name, pieces } of textsOf(each, format)) {
+      if (headed) yield `# ${each.node.name}: ${name}\n`
+      yield* pieces
     }
   }
-}
-
-function printRules(program: Program, format: FileFormat, { service }: WriteOptions): Pieces {
-  if (format === 'restore') {
-    return service === undefined ? writePayload(program).blocks() : [printServicesPayload(program)]
-  }
-  return [printSave(rulesetOf(program, service))]
-}
-
-function rulesetOf(program: Program, service: string | undefined): Ruleset {
-  return service === undefined ? link(program) : linkServices(program)
 }
 
 /** One document; with --all-nodes a list of them, also when there is one node. */
@@ -69,7 +41,7 @@ async function printModel(
   output: 'json' | 'yaml',
   options: WriteOptions,
 ): Promise<string> {
-  const documents = rendered.map((node) => documentOf(node, options))
+  const documents = rendered.map(documentOf)
   const value =
     options.allNodes === true ? { apiVersion: DOCUMENT_VERSION, kind: 'NodeRulesList', items: documents } : documents[0]
   try {
@@ -82,38 +54,17 @@ async function printModel(
   }
 }
 
-function documentOf({ node, programs }: RenderedNode, { service }: WriteOptions): RuleDocument {
-  return {
-    apiVersion: DOCUMENT_VERSION,
-    kind: 'NodeRules',
-    node: node.name,
-    mode: 'iptables',
-    families: programs.map((program) => describeFamily(program, service)),
-  }
-}
-
-/** A single Service names few of the node's counters, if any. */
-function describeFamily(program: Program, service: string | undefined): FamilyRules {
-  const described = describeRules(program, rulesetOf(program, service))
-  if (service === undefined) return described
-  const matches = described.tables.flatMap(({ chains }) =>
-    chains.flatMap(({ rules }) => rules.flatMap((it) => it.matches)),
-  )
-  const named = new Set(matches.flatMap((match) => (match.kind === 'nfacct' ? match.name : [])))
-  return { ...described, nfacct: described.nfacct.filter((name) => named.has(name)) }
-}
-
 /** Returns how many files were written. @throws Failure when one can't be. */
 export function writeFiles(rendered: readonly RenderedNode[], folder: string, options: WriteOptions): number {
   let files = 0
   try {
-    for (const { node, programs } of rendered) {
+    for (const each of rendered) {
       // Names of Nodes are DNS names, so this is always a folder of its own below `folder`.
-      const place = options.allNodes === true ? path.join(folder, node.name) : folder
+      const place = options.allNodes === true ? path.join(folder, each.node.name) : folder
       makeFolder(path.resolve(place))
-      for (const program of programs) {
-        for (const format of FILE_FORMATS) {
-          writePieces(path.join(place, `${TOOLS[program.family]}-${format}`), printRules(program, format, options))
+      for (const format of TEXT_FORMATS) {
+        for (const { name, pieces } of textsOf(each, format)) {
+          writePieces(path.join(place, name), pieces)
           files += 1
         }
       }

@@ -1,15 +1,15 @@
-// Snapshot -> Program. Every ServicePort is resolved alone, and what did not change is not resolved again. It is
-// recognised by identity, so a stale memory is the only risk: test/iptables/incremental.property.test.ts holds that
-// there is none.
+// Snapshot -> Program. What did not change is not resolved again (resolve/resolver.ts), so a stale memory is the only risk:
+// test/iptables/incremental.property.test.ts holds that there is none.
 import type { Family } from '../model/address.ts'
 import type { ProxyConfig } from '../model/config.ts'
 import type { NodeFacts } from '../model/node.ts'
-import type { ServicePort } from '../model/service-port.ts'
-import type { ServiceEntry, Snapshot } from '../model/snapshot.ts'
-import { type ResolveContext, resolveServicePorts } from '../resolve/service-ports.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import { createResolver } from '../resolve/resolver.ts'
+import { resolveContext } from '../resolve/service-ports.ts'
+import { RETIRED_BY_IPTABLES } from './ipvs-chains.ts'
 import type { Program } from './program.ts'
 import { settingsFor } from './settings.ts'
-import { compileStatic } from './static.ts'
+import { BASE_CHAIN_JUMPS, compileStatic } from './static.ts'
 
 /** Above this many endpoints, endpoint rules go without comments (kube-proxy's large-cluster mode). */
 export const LARGE_CLUSTER_ENDPOINTS = 1000
@@ -25,100 +25,21 @@ export function compile(snapshot: Snapshot, config: ProxyConfig, node: NodeFacts
  */
 export function createCompiler(config: ProxyConfig, node: NodeFacts, family: Family): (snapshot: Snapshot) => Program {
   const settings = settingsFor(config, node, family)
-  const context: ResolveContext = {
-    family,
-    nodeName: node.name,
-    zone: node.zone,
-    nodeIP: node.nodeIPs[family],
-    allowExternalIPs: config.featureGates['AllowServiceExternalIPs'] ?? true,
-  }
   const full = { ...settings, endpointComments: true }
   const short = { ...settings, endpointComments: false }
   const staticChunk = compileStatic(settings)
-  let before: Resolution = { services: [], servicePorts: [], endpoints: 0 }
+  const resolve = createResolver(resolveContext(config, node, family))
 
   return (snapshot) => {
-    before = resolveChanges(snapshot.services, before, context)
-    const { servicePorts, endpoints } = before
+    const { servicePorts, endpoints } = resolve(snapshot)
     const large = endpoints > LARGE_CLUSTER_ENDPOINTS
-    return { family, settings: large ? short : full, static: staticChunk, servicePorts }
-  }
-}
-
-/** A resolved Snapshot. */
-interface Resolution {
-  /** In the order of the Snapshot, which is by key. */
-  readonly services: readonly ResolvedService[]
-  readonly servicePorts: Program['servicePorts']
-  /** Known to the ServicePorts, ready or not. */
-  readonly endpoints: number
-}
-
-interface ResolvedService {
-  readonly entry: ServiceEntry
-  readonly ports: readonly ServicePort[]
-}
-
-/** Walks the entries before and now, which have the same order, side by side; what is the same is kept. */
-function resolveChanges(entries: readonly ServiceEntry[], before: Resolution, context: ResolveContext): Resolution {
-  const removed = new Set<ServicePort>()
-  const added: ServicePort[] = []
-  let at = 0
-  const services = entries.map((entry) => {
-    for (let known = before.services[at]; known !== undefined; known = before.services[at]) {
-      if (known.entry !== entry && known.entry.key > entry.key) break
-      at += 1
-      if (known.entry === entry) return known
-      for (const port of known.ports) removed.add(port)
+    return {
+      family,
+      settings: large ? short : full,
+      static: staticChunk,
+      jumps: BASE_CHAIN_JUMPS,
+      servicePorts,
+      retired: RETIRED_BY_IPTABLES,
     }
-    const ports = resolveServicePorts(entry.service, entry.slices, context)
-    added.push(...ports)
-    return { entry, ports }
-  })
-  for (const gone of before.services.slice(at)) for (const port of gone.ports) removed.add(port)
-  return {
-    services,
-    servicePorts: replacePorts(before.servicePorts, removed, added),
-    endpoints: before.endpoints - countEndpoints(removed) + countEndpoints(added),
   }
-}
-
-/** Up to here, finding each place costs less than sorting everything again. */
-const FEW_PORTS = 100
-
-function replacePorts(
-  sorted: readonly ServicePort[],
-  removed: ReadonlySet<ServicePort>,
-  added: readonly ServicePort[],
-): readonly ServicePort[] {
-  if (removed.size === 0 && added.length === 0) return sorted
-  const ports = removed.size === 0 ? [...sorted] : sorted.filter((port) => !removed.has(port))
-  if (added.length > FEW_PORTS) return [...ports, ...added].toSorted(compareServicePorts)
-  for (const port of added) ports.splice(placeOf(port, ports), 0, port)
-  return ports
-}
-
-/** The index at which a ServicePort belongs. */
-function placeOf(port: ServicePort, sorted: readonly ServicePort[]): number {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const other = sorted[middle]
-    if (other !== undefined && compareServicePorts(other, port) < 0) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-function countEndpoints(ports: Iterable<ServicePort>): number {
-  let sum = 0
-  for (const port of ports) sum += port.endpoints.known
-  return sum
-}
-
-/** The order of rules in shared chains. */
-export function compareServicePorts(a: ServicePort, b: ServicePort): number {
-  if (a.name !== b.name) return a.name < b.name ? -1 : 1
-  return a.protocol < b.protocol ? -1 : a.protocol > b.protocol ? 1 : 0
 }

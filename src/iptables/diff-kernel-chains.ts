@@ -1,5 +1,6 @@
 // The parts of diff-kernel.ts that look at one table's fixed, shared, base and stale chains.
 import type { Family } from '../model/address.ts'
+import type { Entry } from './chunk.ts'
 import { editRules } from './diff-rules.ts'
 import { type DriftFinding, ownerInText } from './drift-finding.ts'
 import { type KernelChain, type KernelTable, linesOf, ruleTextsOf } from './kernel-text.ts'
@@ -21,6 +22,10 @@ export interface OpenTable {
   readonly wanted: ReadonlySet<ChainName>
   /** What the kernel has of the chains of wanted Services. */
   readonly wantedServiceChains: Set<KernelChain>
+  /** Fixed chains of another mode, which are not wanted any more. */
+  readonly retired: ReadonlySet<ChainName>
+  /** The lines of that mode's jumps, which are deleted as well. */
+  readonly retiredJumps: ReadonlySet<string>
   readonly change: OpenChange
   readonly findings: DriftFinding[]
 }
@@ -73,11 +78,25 @@ export function insertMissingRules(table: OpenTable, chain: ChainName, rules: re
   }
 }
 
-/** Chains of Services that are gone. */
+/** Jumps of another mode go where they are; every one of equal ones. */
+export function deleteRetiredJumps(table: OpenTable, jumps: readonly Entry[]): void {
+  for (const { table: name, chain, rule } of jumps) {
+    const present = name === table.name ? table.kernel.get(chain) : undefined
+    if (present === undefined) continue
+    const text = printRule(rule, table.family)
+    for (const there of ruleTextsOf(chain, present)) {
+      if (there !== text) continue
+      table.change.edits.push({ kind: 'delete', chain, rule })
+      table.findings.push({ kind: 'stale chain', table: table.name, chain })
+    }
+  }
+}
+
+/** Chains of Services that are gone, and of another mode. */
 export function deleteStaleChains(table: OpenTable): void {
   const stale: ChainName[] = []
   for (const [name, chain] of table.kernel) {
-    if (isServiceChain(name) && !table.wantedServiceChains.has(chain)) stale.push(name)
+    if (table.retired.has(name) || (isServiceChain(name) && !table.wantedServiceChains.has(chain))) stale.push(name)
   }
   if (stale.length === 0) return
   const referred = targetsOfOthers(table)
@@ -97,9 +116,11 @@ export function deleteStaleChains(table: OpenTable): void {
 function targetsOfOthers(table: OpenTable): ReadonlySet<ChainName> {
   const targets = new Set<ChainName>()
   for (const [name, chain] of table.kernel) {
-    if (isServiceChain(name) || (table.wanted.has(name) && name !== 'KUBE-FIREWALL')) continue
-    for (const [, target] of linesOf(chain).matchAll(/ -[jg] (KUBE-\S+)/g))
-      if (target !== undefined) targets.add(target)
+    if (isServiceChain(name) || table.retired.has(name)) continue
+    if (table.wanted.has(name) && name !== 'KUBE-FIREWALL') continue
+    for (const [line, target] of linesOf(chain).matchAll(/^.* -[jg] (KUBE-\S+).*$/gm)) {
+      if (target !== undefined && !table.retiredJumps.has(line)) targets.add(target)
+    }
   }
   return targets
 }

@@ -6,7 +6,13 @@
 //    rules that are there stay where they are.
 // 3. Chains of Services that are gone are deleted. One that somebody else's rule refers to cannot be: it is emptied.
 import type { OwnedChain } from './chunk.ts'
-import { compareFixedChain, deleteStaleChains, insertMissingRules, type OpenTable } from './diff-kernel-chains.ts'
+import {
+  compareFixedChain,
+  deleteRetiredJumps,
+  deleteStaleChains,
+  insertMissingRules,
+  type OpenTable,
+} from './diff-kernel-chains.ts'
 import type { DriftFinding } from './drift-finding.ts'
 import type { KernelChain, KernelText } from './kernel-text.ts'
 import { createLazyChains } from './lazy-chains.ts'
@@ -15,7 +21,6 @@ import { printRuleLine } from './print-rule.ts'
 import { chunkOf, type Program } from './program.ts'
 import type { RulesetChange, TableChange } from './restore.ts'
 import type { ChainName, Rule, TableName } from './rule.ts'
-import { BASE_CHAIN_JUMPS } from './static.ts'
 
 export interface KernelDiff extends RulesetChange {
   /** Why; one for each chain that is not as it should be. */
@@ -35,7 +40,8 @@ export function diffKernel(program: Program, kernel: KernelText): KernelDiff {
     else compareFixedChain(table, chain, [...(entries.get(`${name} ${chain}`) ?? []), ...rules])
   }
   for (const table of tables.values()) {
-    for (const [chain, rules] of baseChainRules(table.name)) insertMissingRules(table, chain, rules)
+    for (const [chain, rules] of baseChainRules(program, table.name)) insertMissingRules(table, chain, rules)
+    deleteRetiredJumps(table, program.retired?.jumps ?? [])
     deleteStaleChains(table)
   }
   const changed = [...tables].filter(([, { change }]) => !isEmptyTable(change))
@@ -52,6 +58,12 @@ function openTable(name: TableName, program: Program, kernel: KernelText, findin
     kernel: kernel.tables.get(name) ?? new Map<ChainName, KernelChain>(),
     wanted: new Set(program.static.chains.filter((chain) => chain.table === name).map((chain) => chain.name)),
     wantedServiceChains: new Set(),
+    retired: new Set(program.retired?.chains.filter((chain) => chain.table === name).map((chain) => chain.name)),
+    retiredJumps: new Set(
+      program.retired?.jumps
+        .filter((jump) => jump.table === name)
+        .map(({ chain, rule }) => printRuleLine(`-A ${chain}`, rule, program.family)),
+    ),
     change: openChange(program),
     findings,
   }
@@ -108,9 +120,9 @@ function holds(present: KernelChain, wanted: string): boolean {
 }
 
 /** In the order in which they stand when each was inserted at the top. */
-function baseChainRules(table: TableName): ReadonlyMap<ChainName, readonly Rule[]> {
+function baseChainRules({ jumps }: Program, table: TableName): ReadonlyMap<ChainName, readonly Rule[]> {
   const rules = new Map<ChainName, Rule[]>()
-  for (const { table: name, chain, rule } of BASE_CHAIN_JUMPS.toReversed()) {
+  for (const { table: name, chain, rule } of jumps.toReversed()) {
     if (name === table) rules.set(chain, [...(rules.get(chain) ?? []), rule])
   }
   return rules

@@ -1,8 +1,8 @@
 // The change from one compiled Program to the next, at a cost that follows the change: ServicePorts that are the same
 // objects in both are passed over without compiling them.
 import type { ServicePort } from '../model/service-port.ts'
+import { compareServicePorts } from '../resolve/resolver.ts'
 import type { Chunk, Entry } from './chunk.ts'
-import { compareServicePorts } from './compile.ts'
 import { diffRulesets } from './diff.ts'
 import { editRules, sameRules } from './diff-rules.ts'
 import { isSharedChain, link } from './link.ts'
@@ -13,7 +13,8 @@ import { countEntries } from './service-entries.ts'
 
 /** The change that brings a kernel that holds `before` to `desired`; quick for Programs of one compiler. */
 export function diffPrograms(desired: Program, before: Program): RulesetChange {
-  if (desired.settings !== before.settings) return diffRulesets(link(desired), link(before), isSharedChain)
+  const sameFixedRules = desired.settings === before.settings && desired.static === before.static
+  if (!sameFixedRules) return diffRulesets(link(desired), link(before), isSharedChain)
   const tables = new Map<TableName, MutableTableChange>()
   const changed = changedPorts(desired.servicePorts, before.servicePorts).map(({ index, wanted, present }) => ({
     index,

@@ -40,15 +40,20 @@ export function describeRules(program: Program, ruleset: Ruleset): FamilyRules {
   return {
     family: program.family,
     nfacct: nfacctObjects(program),
-    tables: sortedEntries(ruleset.tables).map(([name, table]) => ({
-      name,
-      chains: sortedEntries(table).map(([chainName, { policy, rules }]) => ({
-        name: chainName,
-        ...(policy !== undefined && { policy }),
-        rules: rules.map((rule) => ({ text: printRule(rule, program.family), ...rule })),
-      })),
-    })),
+    tables: describeRuleset(ruleset),
   }
+}
+
+/** Tables and chains are sorted by name, rules are in their order. */
+export function describeRuleset(ruleset: Ruleset): readonly TableRules[] {
+  return sortedEntries(ruleset.tables).map(([name, table]) => ({
+    name,
+    chains: sortedEntries(table).map(([chainName, { policy, rules }]) => ({
+      name: chainName,
+      ...(policy !== undefined && { policy }),
+      rules: rules.map((rule) => ({ text: printRule(rule, ruleset.family), ...rule })),
+    })),
+  }))
 }
 
 function sortedEntries<T>(map: ReadonlyMap<string, T>): readonly (readonly [string, T])[] {

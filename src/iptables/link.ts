@@ -3,7 +3,6 @@
 import { isServiceChain } from './names.ts'
 import { chunkOf, type Program } from './program.ts'
 import type { Chain, ChainName, Rule, Ruleset, TableName } from './rule.ts'
-import { BASE_CHAIN_JUMPS } from './static.ts'
 
 /** The base chains that a kernel shows once a table is in use. */
 const BASE_CHAINS: Readonly<Record<string, readonly ChainName[]>> = {
@@ -16,8 +15,9 @@ const BASE_CHAINS: Readonly<Record<string, readonly ChainName[]>> = {
 export function link(program: Program): Ruleset {
   const tables: Tables = new Map()
   for (const [table, names] of Object.entries(BASE_CHAINS)) {
+    if (!program.static.chains.some((chain) => chain.table === table)) continue
     for (const name of names) {
-      const jumps = BASE_CHAIN_JUMPS.filter((jump) => jump.table === table && jump.chain === name)
+      const jumps = program.jumps.filter((jump) => jump.table === table && jump.chain === name)
       chainsOf(tables, table).set(name, { policy: 'ACCEPT', rules: jumps.map((jump) => jump.rule).toReversed() })
     }
   }

@@ -1,6 +1,8 @@
 // Understands one match or one target of a rule, given its name and its option words. Anything unexpected, down to a
 // single option, makes the whole of it `unknown` with its words as they stand.
 import type { Family } from '../model/address.ts'
+import { isFlag, type Option, onlyValue, parseUnsigned, readOptions, WHOLE_MARK } from './match-options.ts'
+import { virtualServerMatch } from './parse-virtual-server-match.ts'
 import type { MarkBits, Match, Negatable, PortRange, Target } from './rule.ts'
 import { hasControlCharacter, isBareWord, unquote } from './words.ts'
 
@@ -12,12 +14,6 @@ export function parseMatch(name: string, words: readonly string[], family: Famil
 /** A target, from its flag, its name (`DNAT`, `KUBE-SERVICES`) and the words behind it. */
 export function parseTarget(flag: '-j' | '-g', name: string, words: readonly string[], family: Family): Target {
   return understandTarget(flag, name, words, family) ?? { kind: 'unknown', words: [flag, name, ...words] }
-}
-
-interface Option {
-  readonly flag: string
-  readonly not: boolean
-  readonly values: readonly string[]
 }
 
 // The order in which the kernel's bits are printed (libxt_conntrack.c).
@@ -63,6 +59,13 @@ function understandMatch(name: string, words: readonly string[], family: Family)
     }
     case 'set':
       return setMatch(options)
+    case 'ipvs':
+      return virtualServerMatch(options, family)
+    case 'physdev': {
+      const [option] = options
+      const isIn = options.length === 1 && option?.flag === '--physdev-is-in' && option.values.length === 0
+      return isIn ? { kind: 'physdev', isIn: !option.not } : undefined
+    }
     default:
       return undefined
   }
@@ -218,33 +221,6 @@ function markTarget(option: Option): Target | undefined {
   return undefined
 }
 
-const WHOLE_MARK = 0xffffffff
-
-/** Options with the texts behind them; undefined when the words do not begin with an option. */
-function readOptions(words: readonly string[]): readonly Option[] | undefined {
-  const options: Option[] = []
-  let values: string[] | undefined
-  let not = false
-  for (const word of words) {
-    if (word === '!') not = true
-    else if (word.startsWith('-')) {
-      values = []
-      options.push({ flag: word, not, values })
-      not = false
-    } else if (values === undefined || not) return undefined
-    else values.push(unquote(word))
-  }
-  return options
-}
-
-function onlyValue(option: Option): string | undefined {
-  return option.values.length === 1 ? option.values[0] : undefined
-}
-
-function isFlag(option: Option, flag: string): boolean {
-  return option.flag === flag && option.values.length === 0 && !option.not
-}
-
 function withBareWord(option: Option, make: (word: string) => Target): Target | undefined {
   const value = onlyValue(option)
   return value !== undefined && !option.not && isBareWord(value) ? make(value) : undefined
@@ -266,12 +242,6 @@ function parseMark(text: string | undefined): MarkBits | undefined {
   const value = parseUnsigned(first)
   const mask = second === undefined ? WHOLE_MARK : parseUnsigned(second)
   return value === undefined || mask === undefined || rest.length > 0 ? undefined : { value, mask }
-}
-
-function parseUnsigned(text: string): number | undefined {
-  if (!/^(?:0x[0-9a-f]+|0[0-7]*|[1-9]\d*)$/i.test(text)) return undefined
-  const number = /^0\d/.test(text) ? Number.parseInt(text, 8) : Number(text)
-  return number <= WHOLE_MARK ? number : undefined
 }
 
 function negatable<T>(value: T, not: boolean): Negatable<T> {

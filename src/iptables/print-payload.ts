@@ -5,7 +5,6 @@ import { INVALID_DROPPED_COUNTER, LOCALHOST_NODE_PORTS_COUNTER, NODE_PORTS } fro
 import { printRuleLine } from './print-rule.ts'
 import { chunkOf, type Program } from './program.ts'
 import { jumpTarget, type Rule, type TableName } from './rule.ts'
-import { BASE_CHAIN_JUMPS } from './static.ts'
 import { createTextWriter, type TextWriter, textOf } from './text-writer.ts'
 
 /** The payload with everything that sluice wants in the kernel. */
@@ -20,6 +19,7 @@ export function writePayload(program: Program): TextWriter {
   text.write(nfacctPart(program))
   for (const table of ['mangle', 'filter', 'nat']) {
     const fixed = program.static.chains.filter((chain) => chain.table === table)
+    if (fixed.length === 0) continue
     const first = fixed.map((chain) => ({ ...chain, rules: chain.rules.filter((rule) => !standsLast(rule)) }))
     const last = fixed.map((chain) => ({ ...chain, rules: chain.rules.filter(standsLast) }))
     text.write(`*${table}\n`)
@@ -97,7 +97,7 @@ function standsLast(rule: Rule): boolean {
 }
 
 function jumpLines(program: Program, table: TableName): string {
-  const jumps = BASE_CHAIN_JUMPS.filter((jump) => jump.table === table)
+  const jumps = program.jumps.filter((jump) => jump.table === table)
   if (jumps.length === 0) return ''
   const lines = jumps.map((jump) => `${printRuleLine(`-I ${jump.chain}`, jump.rule, program.family)}\n`)
   return `# jumps from the base chains, each inserted at the top\n${lines.join('')}`

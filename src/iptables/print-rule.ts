@@ -63,6 +63,10 @@ function printMatch(match: Match, family: Family): string {
       return ` -m nfacct --nfacct-name  ${quote(match.name)}`
     case 'set':
       return ` -m set${negatable(match.set, ' --match-set ')}${bareWord(match.set.value.name)} ${bareWord(match.set.value.directions)}`
+    case 'ipvs':
+      return ` -m ipvs --vproto ${match.protocol} --vaddr ${match.address} --vport ${match.port}`
+    case 'physdev':
+      return match.isIn ? ' -m physdev --physdev-is-in' : ' -m physdev ! --physdev-is-in'
     case 'unknown':
       return ` ${partOfLine(match.words.join(' '))}`
     default:

@@ -1,7 +1,7 @@
 // The rule model of iptables, shaped like the kernel's entry and not like the command line: a header, matches in order,
 // at most one target. Printer, parser, differ, compiler and packet simulation all work on it. What the vocabulary below
 // does not have is kept word by word as `unknown`, so nothing is lost and a gap here costs a rewrite, never a wrong rule.
-import type { Cidr, Family } from '../model/address.ts'
+import type { Cidr, Family, Ip } from '../model/address.ts'
 
 export type TableName = string
 export type ChainName = string
@@ -63,6 +63,10 @@ export type Match =
   | { readonly kind: 'recent'; readonly name: string; readonly action: RecentAction }
   | { readonly kind: 'nfacct'; readonly name: string }
   | { readonly kind: 'set'; readonly set: Negatable<{ readonly name: string; readonly directions: string }> }
+  /** Belongs to a connection through this virtual server; the protocol is a number, as the kernel prints it. */
+  | { readonly kind: 'ipvs'; readonly protocol: number; readonly address: Ip; readonly port: number }
+  /** Whether the packet came in by a port of a bridge. */
+  | { readonly kind: 'physdev'; readonly isIn: boolean }
   /** Words as they stand in the line, quotes included, from `-m` on; any words when nothing of the rule was understood. */
   | { readonly kind: 'unknown'; readonly words: readonly string[] }
 

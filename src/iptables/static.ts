@@ -58,13 +58,14 @@ export function compileStatic(settings: IptablesSettings): Chunk {
       chain('nat', SERVICES, nodePortJumps(settings)),
       chain('nat', NODE_PORTS, []),
       chain('nat', POSTROUTING, postroutingRules(settings)),
-      chain('nat', MARK_MASQ, [{ matches: [], target: { kind: 'mark', xmark: markBits(settings) } }]),
+      chain('nat', MARK_MASQ, [markRule(settings)]),
     ],
     entries: [],
   }
 }
 
-function forwardRules(settings: IptablesSettings): readonly Rule[] {
+/** KUBE-FORWARD: without it, a FORWARD policy of DROP would stop Services. */
+export function forwardRules(settings: IptablesSettings): readonly Rule[] {
   const counter: readonly Match[] = settings.nfacct ? [{ kind: 'nfacct', name: INVALID_DROPPED_COUNTER }] : []
   const dropInvalid: Rule = {
     matches: [{ kind: 'conntrack', states: { value: ['INVALID'] } }, ...counter],
@@ -104,7 +105,8 @@ function firewallRules(settings: IptablesSettings): readonly Rule[] {
   ]
 }
 
-function postroutingRules(settings: IptablesSettings): readonly Rule[] {
+/** What masquerades marked packets, at the end of KUBE-POSTROUTING. */
+export function postroutingRules(settings: IptablesSettings): readonly Rule[] {
   const mark = markBits(settings)
   return [
     { matches: [{ kind: 'mark', mark: { value: mark, not: true } }], target: { kind: 'return' } },
@@ -115,6 +117,11 @@ function postroutingRules(settings: IptablesSettings): readonly Rule[] {
       target: { kind: 'masquerade', randomFully: settings.randomFully },
     },
   ]
+}
+
+/** KUBE-MARK-MASQ: marks a packet to be masqueraded later. */
+export function markRule(settings: IptablesSettings): Rule {
+  return { matches: [], target: { kind: 'mark', xmark: markBits(settings) } }
 }
 
 function nodePortJumps(settings: IptablesSettings): readonly Rule[] {
@@ -142,7 +149,8 @@ function chain(table: TableName, name: ChainName, rules: readonly Rule[]): Owned
   return { table, name, rules }
 }
 
-function baseJump(table: TableName, from: ChainName, to: ChainName, text: string, state?: Match): Entry {
+/** A jump from a base chain, with a comment. */
+export function baseJump(table: TableName, from: ChainName, to: ChainName, text: string, state?: Match): Entry {
   const matches = state === undefined ? [comment(text)] : [state, comment(text)]
   return { table, chain: from, rule: { matches, target: jump(to) } }
 }

@@ -5,7 +5,6 @@ import type { Program } from './program.ts'
 import type { TableName } from './rule.ts'
 import { countChains } from './service-chains.ts'
 import { countEntries } from './service-entries.ts'
-import { BASE_CHAIN_JUMPS } from './static.ts'
 
 export interface ProgramStatistics {
   readonly services: number
@@ -58,7 +57,7 @@ function countServicePort(servicePort: ServicePort, settings: Program['settings'
 }
 
 function measure(
-  { static: fixed, servicePorts }: Program,
+  { static: fixed, jumps, servicePorts }: Program,
   count: (servicePort: ServicePort) => ServicePortCounts,
 ): ProgramStatistics {
   const rules = new Map<TableName, number>([
@@ -71,7 +70,7 @@ function measure(
   let nat = 0
   let filter = 0
   const services = new Set<ObjectKey>()
-  for (const { table } of BASE_CHAIN_JUMPS) add(table, 1)
+  for (const { table } of jumps) add(table, 1)
   for (const chain of fixed.chains) if (chain.rules.length > 0) add(chain.table, chain.rules.length)
   for (const servicePort of servicePorts) {
     const own = count(servicePort)

@@ -52,6 +52,8 @@ export interface EndpointLists {
   readonly known: number
   /** UDP only, for conntrack clean-up: all that are known, ready or not, anywhere; sorted by text. */
   readonly udp?: readonly Endpoint[]
+  /** IPVS mode only: all that run on this node, ready or not; sorted by text. */
+  readonly here?: readonly Endpoint[]
 }
 
 export interface Endpoint {

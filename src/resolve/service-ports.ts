@@ -1,5 +1,7 @@
 // A Service and its EndpointSlices -> the ServicePorts of one family on this node.
 import { cidrContains, type Family, familyOfCidr, familyOfIp, type Ip, prefixLength } from '../model/address.ts'
+import type { ProxyConfig } from '../model/config.ts'
+import type { NodeFacts } from '../model/node.ts'
 import { objectKey, servicePortName } from '../model/object-name.ts'
 import type { Decision, ServicePort } from '../model/service-port.ts'
 import type { EndpointSlice, Service, ServicePortSpec, TrafficPolicy } from '../model/snapshot.ts'
@@ -10,6 +12,18 @@ export interface ResolveContext extends NodePlace {
   readonly nodeIP: Ip
   /** Feature gate AllowServiceExternalIPs. */
   readonly allowExternalIPs: boolean
+  /** Keep also what runs here and is not ready: IPVS mode asks for it. */
+  readonly keepHere?: true
+}
+
+export function resolveContext(config: ProxyConfig, node: NodeFacts, family: Family): ResolveContext {
+  return {
+    family,
+    nodeName: node.name,
+    zone: node.zone,
+    nodeIP: node.nodeIPs[family],
+    allowExternalIPs: config.featureGates['AllowServiceExternalIPs'] ?? true,
+  }
 }
 
 /** The ServicePorts in the order of the Service's ports; none for a Service that has no cluster IP of the family. */
@@ -45,7 +59,11 @@ function resolvePort(
   }
   const all = collectEndpoints(slices, family, spec.name, spec.protocol, context.nodeName)
   const { any, ...lists } = resolveEndpoints(all, wanted, context)
-  const endpoints = spec.protocol === 'udp' ? { ...lists, udp: all } : lists
+  const endpoints = {
+    ...lists,
+    ...(spec.protocol === 'udp' && { udp: all }),
+    ...(context.keepHere && { here: all.filter((endpoint) => endpoint.local) }),
+  }
   const sourceRanges = effectiveSourceRanges(service, family)
   const { nodePort } = spec
   const { affinitySeconds, healthCheckNodePort } = service

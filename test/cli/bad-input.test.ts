@@ -261,12 +261,12 @@ describe('a configuration that can not be used is exit code 2', () => {
     [
       'a mode that is not served',
       `${HEAD}mode: nftables\n`,
-      'error: kp.yaml: mode: mode nftables is valid for kube-proxy and not served by sluice, which serves iptables: write mode: iptables there, or give --mode iptables',
+      'error: kp.yaml: mode: mode nftables is valid for kube-proxy and not served by sluice, which serves iptables, ipvs: write mode: iptables there, or give --mode iptables',
     ],
     [
-      'another mode that is not served',
-      `${HEAD}mode: ipvs\n`,
-      'error: kp.yaml: mode: mode ipvs is valid for kube-proxy and not served by sluice, which serves iptables: write mode: iptables there, or give --mode iptables',
+      'a scheduler that no kernel has',
+      `${HEAD}mode: ipvs\nipvs:\n  scheduler: roundrobin\n`,
+      'error: kp.yaml: ipvs.scheduler: "roundrobin" is no IPVS scheduler: use rr, wrr, lc, wlc, lblc, lblcr, dh, sh, mh, sed, nq, fo, ovf or twos',
     ],
     [
       'a field of a wrong type',

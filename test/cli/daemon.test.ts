@@ -170,8 +170,13 @@ describe.skipIf(missing !== undefined)('sluice run', () => {
     ['a word too much', ['extra'], /extra/],
     [
       'a mode that is valid and not served',
-      ['--proxy-mode', 'ipvs'],
-      /mode ipvs is valid for kube-proxy and not served/,
+      ['--proxy-mode', 'nftables'],
+      /mode nftables is valid for kube-proxy and not served/,
+    ],
+    [
+      'a scheduler that does not exist',
+      ['--proxy-mode', 'ipvs', '--ipvs-scheduler', 'rrr'],
+      /ipvs\.scheduler: "rrr" is no IPVS scheduler: use rr, /,
     ],
     ['no mode', ['--proxy-mode', 'x'], /failed validate: .*Mode\.ProxyMode|ProxyMode/],
     [

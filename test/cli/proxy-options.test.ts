@@ -154,9 +154,9 @@ describe('beside --config', () => {
   })
 
   test('--mode may ask for what is not served', async () => {
-    const ended = await render(...config('mode: iptables\n'), '--mode', 'ipvs')
+    const ended = await render(...config('mode: iptables\n'), '--mode', 'nftables')
     expect(reported(ended)).toEqual([
-      'error: command line: --mode: mode ipvs is valid for kube-proxy and not served by sluice, which serves iptables: use --mode iptables',
+      'error: command line: --mode: mode nftables is valid for kube-proxy and not served by sluice, which serves iptables, ipvs: use --mode iptables',
     ])
     expect(ended).toMatchObject({ code: 2, stdout: '' })
   })
@@ -165,7 +165,7 @@ describe('beside --config', () => {
 test('without --config, --mode is short for --proxy-mode', async () => {
   for (const flag of ['--mode', '--proxy-mode']) {
     expect(reported(await render(flag, 'nftables'))).toEqual([
-      'error: command line: --mode: mode nftables is valid for kube-proxy and not served by sluice, which serves iptables: use --mode iptables',
+      'error: command line: --mode: mode nftables is valid for kube-proxy and not served by sluice, which serves iptables, ipvs: use --mode iptables',
     ])
     expect((await render(flag, 'iptables')).code).toBe(0)
   }

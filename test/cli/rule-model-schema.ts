@@ -36,6 +36,8 @@ export const match = v.variant('kind', [
   }),
   v.strictObject({ kind: v.literal('nfacct'), name: word }),
   v.strictObject({ kind: v.literal('set'), set: negatable(v.strictObject({ name: word, directions: word })) }),
+  v.strictObject({ kind: v.literal('ipvs'), protocol: v.pipe(v.number(), v.integer()), address: v.string(), port }),
+  v.strictObject({ kind: v.literal('physdev'), isIn: v.boolean() }),
   v.strictObject({ kind: v.literal('unknown'), words }),
 ])
 
@@ -60,6 +62,27 @@ const rule = v.strictObject({
   target: v.optional(target),
 })
 
+const ip = v.pipe(v.string(), v.regex(/^[0-9a-f:.]+$/))
+const realServer = v.strictObject({ address: ip, port, weight: v.pipe(v.number(), v.integer()) })
+const virtualServer = v.strictObject({
+  text: v.pipe(v.string(), v.regex(/^(-t|-u|--sctp-service) \S+ -s [a-z]+( -p \d+)?( -b [a-z,-]+)?$/)),
+  owner: v.pipe(v.string(), v.regex(/^\S+\/\S+ (tcp|udp|sctp)$/)),
+  protocol: v.picklist(['tcp', 'udp', 'sctp']),
+  address: ip,
+  port,
+  scheduler: word,
+  schedulerFlags: v.array(word),
+  persistenceSeconds: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  realServers: v.array(realServer),
+})
+const set = v.strictObject({
+  name: v.pipe(v.string(), v.regex(/^KUBE-\S+$/)),
+  type: v.picklist(['hash:ip', 'hash:ip,port', 'hash:ip,port,ip', 'hash:ip,port,net', 'bitmap:port']),
+  family: v.optional(v.picklist(['ipv4', 'ipv6'])),
+  maxelem: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+  entries: v.array(word),
+})
+
 const chain = v.strictObject({ name: word, policy: v.optional(v.picklist(['ACCEPT', 'DROP'])), rules: v.array(rule) })
 
 export const nodeRules = v.strictObject({
@@ -73,6 +96,22 @@ export const nodeRules = v.strictObject({
         family: v.picklist(['ipv4', 'ipv6']),
         nfacct: v.array(word),
         tables: v.array(v.strictObject({ name: v.picklist(['filter', 'mangle', 'nat']), chains: v.array(chain) })),
+      }),
+    ),
+    v.minLength(1),
+  ),
+})
+
+export const ipvsNodeRules = v.strictObject({
+  ...nodeRules.entries,
+  mode: v.literal('ipvs'),
+  families: v.pipe(
+    v.array(
+      v.strictObject({
+        ...nodeRules.entries.families.pipe[0].item.entries,
+        virtualServers: v.array(virtualServer),
+        sets: v.array(set),
+        addresses: v.array(cidr),
       }),
     ),
     v.minLength(1),

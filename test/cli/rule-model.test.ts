@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { GOLDEN_ROOT, listCases } from '../support/golden-case.ts'
 import { sluice } from './command.ts'
-import { match, type NodeRules, nodeRules, nodeRulesList, target } from './rule-model-schema.ts'
+import { ipvsNodeRules, match, type NodeRules, nodeRules, nodeRulesList, target } from './rule-model-schema.ts'
 
 const RECORDED = listCases().filter((name) => name.startsWith('recorded/'))
 const TOOLS = { ipv4: 'iptables', ipv6: 'ip6tables' } as const
@@ -97,12 +97,13 @@ describe('the document', () => {
 
 describe('docs/rule-model.md', () => {
   const text = readFileSync(path.join(import.meta.dirname, '..', '..', 'docs', 'rule-model.md'), 'utf8')
-  const [document, matches, targets] = [...text.matchAll(/```json\n([\s\S]*?)```/g)].map(
+  const [document, matches, targets, ipvsDocument] = [...text.matchAll(/```json\n([\s\S]*?)```/g)].map(
     ([, json]) => JSON.parse(json ?? '') as unknown,
   )
 
   test('has examples of the documented shape, and of every kind of match and target', () => {
     expect(v.safeParse(nodeRules, document).issues).toBeUndefined()
+    expect(v.safeParse(ipvsNodeRules, ipvsDocument).issues).toBeUndefined()
     const kindsOf = (schema: typeof match | typeof target, examples: unknown) => {
       const kinds = v.parse(v.array(schema), examples).map(({ kind }) => kind)
       return [...new Set<string>(kinds)].toSorted()

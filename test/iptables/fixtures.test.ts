@@ -1,66 +1,18 @@
 // What kube-proxy's own generator wrote for iptables-restore, before any kernel: the same rules, chain by chain.
-import { readdirSync, readFileSync } from 'node:fs'
-import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import {
-  assembleSnapshot,
-  canonicalise,
-  compile,
-  defaultProxyConfig,
-  type Family,
-  type Host,
-  link,
-  type NodeFacts,
-  type Program,
-  type ProxyConfig,
-  parseCidr,
-  parseDocuments,
-  parseIp,
-  printSave,
-  type Ruleset,
-} from '../../src/index.ts'
+import { canonicalise, compile, link, type Program, printSave, type Ruleset } from '../../src/index.ts'
 import { compileStatic } from '../../src/iptables/static.ts'
-import type { Ip } from '../../src/model/address.ts'
 import { applyRestore } from '../support/apply-restore.ts'
+import {
+  baseChains,
+  createFixtureCluster,
+  type FixtureConfig,
+  familyOfFixture,
+  readFixtureConfig,
+  readFixtures,
+} from '../support/kube-proxy-fixture.ts'
 
-const FOLDER = path.join(import.meta.dirname, '..', 'data', 'kube-proxy-fixtures')
-
-interface Fixture {
-  readonly name: string
-  readonly config: FixtureConfig
-  readonly steps: readonly FixtureStep[]
-}
-
-interface FixtureConfig {
-  readonly family: 'IPv4' | 'IPv6'
-  readonly nodeName: string
-  readonly nodeIP: string
-  readonly zone?: string
-  readonly detectLocal: string
-  readonly masqueradeAll: boolean
-  readonly localhostNodePorts: boolean
-  readonly nodePortAddresses: readonly string[] | null
-  readonly nfacctCounters: boolean
-  readonly randomFully: boolean
-  readonly conntrackTCPLiberal: boolean
-  readonly masqueradeMark: string
-  readonly interfaceAddrs: readonly string[]
-}
-
-interface KubernetesObject {
-  readonly metadata: { readonly namespace: string; readonly name: string }
-}
-
-interface FixtureStep {
-  readonly note?: string
-  readonly upsertServices?: readonly KubernetesObject[]
-  readonly deleteServices?: readonly (KubernetesObject | string)[]
-  readonly upsertEndpointSlices?: readonly KubernetesObject[]
-  readonly deleteEndpointSlices?: readonly (KubernetesObject | string)[]
-  readonly expected: { readonly 'iptables-restore': string }
-}
-
-const fixtures = readdirSync(FOLDER).map((file) => JSON.parse(readFileSync(path.join(FOLDER, file), 'utf8')) as Fixture)
+const fixtures = readFixtures()
 
 test('all 33 fixtures with 38 texts are here', () => {
   expect(fixtures).toHaveLength(33)
@@ -68,19 +20,13 @@ test('all 33 fixtures with 38 texts are here', () => {
 })
 
 describe.each(fixtures)('$name', ({ config, steps }) => {
-  const family = config.family === 'IPv4' ? 'ipv4' : 'ipv6'
-  const { proxy, node } = readConfig(config, family)
-  const objects = new Map<string, KubernetesObject>()
+  const family = familyOfFixture(config)
+  const { proxy, node } = readFixtureConfig(config)
+  const takeStep = createFixtureCluster()
   let kernel: Ruleset = { family, tables: baseChains() }
 
   test.each(steps.map((step, index) => ({ ...step, title: step.note ?? `step ${index + 1}` })))('$title', (step) => {
-    for (const object of [...(step.upsertServices ?? []), ...(step.upsertEndpointSlices ?? [])])
-      objects.set(keyOf(object), object)
-    for (const object of step.deleteServices ?? []) objects.delete(deletedKey('Service', object))
-    for (const object of step.deleteEndpointSlices ?? []) objects.delete(deletedKey('EndpointSlice', object))
-    const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [...objects.values()] })
-    const { snapshot } = assembleSnapshot(parseDocuments(list, 'fixture').objects)
-
+    const snapshot = takeStep(step)
     kernel = applyRestore(kernel, step.expected['iptables-restore'])
     const program = withLocalhostNodePorts(compile(snapshot, proxy, node, family), config)
     expect(printServiceTables(link(program))).toBe(printServiceTables(kernel))
@@ -108,69 +54,4 @@ function printServiceTables({ family, tables }: Ruleset): string {
     ] as const
   })
   return printSave(canonicalise({ family, tables: new Map(kept) }))
-}
-
-function baseChains(): Ruleset['tables'] {
-  const chains = (names: readonly string[]) => new Map(names.map((name) => [name, { policy: 'ACCEPT', rules: [] }]))
-  return new Map([
-    ['filter', chains(['INPUT', 'FORWARD', 'OUTPUT'])],
-    ['nat', chains(['PREROUTING', 'INPUT', 'OUTPUT', 'POSTROUTING'])],
-  ])
-}
-
-function keyOf(object: KubernetesObject & { kind?: string }): string {
-  return `${object.kind} ${object.metadata.namespace}/${object.metadata.name}`
-}
-
-function deletedKey(kind: string, deleted: KubernetesObject | string): string {
-  return typeof deleted === 'string'
-    ? `${kind} ${deleted}`
-    : `${kind} ${deleted.metadata.namespace}/${deleted.metadata.name}`
-}
-
-function readConfig(config: FixtureConfig, family: Family): { proxy: ProxyConfig; node: NodeFacts } {
-  const [kind, value = ''] = splitOnce(config.detectLocal)
-  const local: Partial<ProxyConfig> =
-    kind === 'bridge'
-      ? { detectLocalMode: 'BridgeInterface', bridgeInterface: value }
-      : kind === 'prefix'
-        ? { detectLocalMode: 'InterfaceNamePrefix', interfaceNamePrefix: value }
-        : { detectLocalMode: 'ClusterCIDR', clusterCIDRs: kind === 'cidr' ? [need(parseCidr(value))] : [] }
-  const proxy: ProxyConfig = {
-    ...defaultProxyConfig(),
-    ...local,
-    masqueradeAll: config.masqueradeAll,
-    masqueradeBit: Math.log2(Number(config.masqueradeMark)),
-    localhostNodePorts: config.localhostNodePorts,
-    nodePortAddresses: (config.nodePortAddresses ?? []).map((cidr) => need(parseCidr(cidr))),
-  }
-  const nodeIP = need(parseIp(config.nodeIP))
-  const host: Host = {
-    addresses: config.interfaceAddrs.map((line) => need(parseIp(line.replace(/^\S+ |\/\d+$/g, '')))),
-    features: {
-      nfacct: config.nfacctCounters,
-      randomFully: config.randomFully,
-      tcpBeLiberal: config.conntrackTCPLiberal,
-    },
-  }
-  const loopback = { ipv4: '127.0.0.1' as Ip, ipv6: '::1' as Ip }
-  const node: NodeFacts = {
-    name: config.nodeName,
-    zone: config.zone ?? '',
-    nodeIPs: { ...loopback, [family]: nodeIP },
-    primaryFamily: family,
-    podCIDRs: [],
-    host,
-  }
-  return { proxy, node }
-}
-
-function splitOnce(text: string): readonly string[] {
-  const colon = text.indexOf(':')
-  return colon < 0 ? [text] : [text.slice(0, colon), text.slice(colon + 1)]
-}
-
-function need<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('a value in the fixture could not be read')
-  return value
 }

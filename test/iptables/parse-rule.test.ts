@@ -40,6 +40,15 @@ describe('what people give to iptables-restore means what the kernel keeps', () 
     ['-p tcp -m tcp --dport 0:65535', '-p tcp -m tcp'],
     ['-s 0.0.0.0/0 -d 10.1.2.3/8 -p all -i + -j ACCEPT', '-d 10.0.0.0/8 -j ACCEPT'],
     ['-m comment --comment -s --jump ACCEPT --source 1.2.3.4', '-s 1.2.3.4/32 -m comment --comment -s -j ACCEPT'],
+    [
+      '-s 1.2.3.4 -m ipvs --vaddr 1.2.3.4 --vproto tcp --vport 80 -j DROP',
+      '-s 1.2.3.4/32 -m ipvs --vproto 6 --vaddr 1.2.3.4 --vport 80 -j DROP',
+    ],
+    ['-m ipvs --vport 53 --vproto sctp --vaddr 203.0.113.100', '-m ipvs --vproto 132 --vaddr 203.0.113.100 --vport 53'],
+    [
+      '-m set --match-set KUBE-EXTERNAL-IP dst,dst -m physdev ! --physdev-is-in -j ACCEPT',
+      '-m set --match-set KUBE-EXTERNAL-IP dst,dst -m physdev ! --physdev-is-in -j ACCEPT',
+    ],
     ['-m nfacct --nfacct-name localhost_nps_accepted_pkts', '-m nfacct --nfacct-name  localhost_nps_accepted_pkts'],
   ] as const)('%s', ([given, saved]) => {
     const rule = parseRule(given, 'ipv4')
@@ -63,6 +72,22 @@ describe('what people give to iptables-restore means what the kernel keeps', () 
 })
 
 describe('what is not understood stays', () => {
+  test.for([
+    '-m ipvs --vproto 6',
+    '-m ipvs --vproto 6 --vaddr 1.2.3.4 ! --vport 80',
+    '-m ipvs --vproto 6 --vaddr 1.2.3.0/24 --vport 80',
+    '-m ipvs --vproto 6 --vaddr fd00::1 --vport 80',
+    '-m ipvs --vproto 256 --vaddr 1.2.3.4 --vport 80',
+    '-m ipvs --vproto 6 --vaddr 1.2.3.4 --vport 65536',
+    '-m ipvs --vproto 6 --vaddr 1.2.3.4 --vport 80 --vdir ORIGINAL',
+    '-m physdev --physdev-is-out',
+    '-m physdev --physdev-is-in --physdev-in eth0',
+  ])('%s', (text) => {
+    const rule = parseRule(text, 'ipv4')
+    expect(rule.matches.map((match) => match.kind)).toEqual(['unknown'])
+    expect(printRule(rule, 'ipv4')).toBe(text)
+  })
+
   test('word by word, beside what is understood', () => {
     expect(parseRule('-s 10.0.0.0/8 -m limit --limit 5/min -j KUBE-X', 'ipv4')).toEqual({
       source: { value: '10.0.0.0/8' },

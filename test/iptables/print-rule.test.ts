@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { printRule } from '../../src/iptables/print-rule.ts'
 import type { Match, Rule, Target } from '../../src/iptables/rule.ts'
-import type { Cidr } from '../../src/model/address.ts'
+import type { Cidr, Ip } from '../../src/model/address.ts'
 
 function comment(text: string): Match {
   return { kind: 'comment', text }
@@ -89,6 +89,12 @@ describe('a rule is printed as iptables-save 1.8.9 prints it', () => {
       { kind: 'set', set: { value: { name: 'S', directions: 'dst,dst' }, not: true } },
       '-m set ! --match-set S dst,dst',
     ],
+    [
+      { kind: 'ipvs', protocol: 132, address: '203.0.113.100' as Ip, port: 53 },
+      '-m ipvs --vproto 132 --vaddr 203.0.113.100 --vport 53',
+    ],
+    [{ kind: 'physdev', isIn: true }, '-m physdev --physdev-is-in'],
+    [{ kind: 'physdev', isIn: false }, '-m physdev ! --physdev-is-in'],
     [{ kind: 'unknown', words: ['-m', 'ipvs', '--vproto', '6'] }, '-m ipvs --vproto 6'],
   ])('%j', ([match, text]) => {
     expect(printed({ matches: [match] })).toBe(text)

@@ -38,14 +38,14 @@ export function arbitraryRule(family: Family, chains: readonly string[]): fc.Arb
       inInterface: interfaceName,
       outInterface: interfaceName,
       protocol: negatable(fc.constantFrom('tcp', 'udp', 'sctp', 'icmp')),
-      matches: fc.array(arbitraryMatch(), { maxLength: 4 }),
+      matches: fc.array(arbitraryMatch(family), { maxLength: 4 }),
       target: arbitraryTarget(family, chains),
     },
     { requiredKeys: ['matches'], noNullPrototype: true },
   )
 }
 
-function arbitraryMatch(): fc.Arbitrary<Match> {
+function arbitraryMatch(family: Family): fc.Arbitrary<Match> {
   const word = fc.stringMatching(/^[A-Za-z0-9_.:-]{1,20}$/).filter((text) => !text.startsWith('-'))
   const bits = fc.record({ value: uint32(), mask: uint32() }, { noNullPrototype: true })
   return fc.oneof(
@@ -89,6 +89,12 @@ function arbitraryMatch(): fc.Arbitrary<Match> {
         ),
       ),
     }),
+    record('ipvs', {
+      protocol: fc.nat({ max: 255 }),
+      address: fc.constantFrom(...(family === 'ipv4' ? ['10.0.0.1', '0.0.0.0'] : ['fd00::1', '::'])),
+      port: fc.nat({ max: 65_535 }),
+    }),
+    record('physdev', { isIn: fc.boolean() }),
     fc.constant<Match>({ kind: 'unknown', words: ['-m', 'limit', '--limit', '5/min'] }),
   ) as fc.Arbitrary<Match>
 }

@@ -91,7 +91,9 @@ function isInput(file: string, { steps, modes, recorded }: Scenario): boolean {
     return name === 'host.json' || steps.some((step) => step.file === name) || /^flows(?:\.[1-9]\d*)?\.txt$/.test(name)
   }
   if (!modes.includes(folder)) return false
-  return name === 'config.yaml' || (recorded && ['listening', 'sysctl', 'healthcheck'].includes(name))
+  return (
+    ['config.yaml', 'host.json'].includes(name) || (recorded && ['listening', 'sysctl', 'healthcheck'].includes(name))
+  )
 }
 
 /** A stray file goes only when its name says that it once was an output. */

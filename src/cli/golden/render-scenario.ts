@@ -1,6 +1,5 @@
 // A scenario's inputs -> its outputs, as text by file name. They depend on nothing but the scenario's files: not on the
 // machine, the clock, or the folder from which the command is run.
-import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { decodeHost, type NamedHost } from '../../host/host-file.ts'
@@ -10,6 +9,10 @@ import { link } from '../../iptables/link.ts'
 import { printSave } from '../../iptables/print.ts'
 import type { Program } from '../../iptables/program.ts'
 import { printRestore } from '../../iptables/restore.ts'
+import { createIpvsCompiler } from '../../ipvs/compile.ts'
+import { linkIpvs } from '../../ipvs/link.ts'
+import { printNodeSave } from '../../ipvs/print-node.ts'
+import { showState } from '../../ipvs/shown-state.ts'
 import { parseDocuments } from '../../kube/documents.ts'
 import { type Assembly, assembleSnapshot } from '../../kube/manifest.ts'
 import { FAMILIES, type Family } from '../../model/address.ts'
@@ -19,6 +22,7 @@ import type { NodeFacts } from '../../model/node.ts'
 import type { Snapshot } from '../../model/snapshot.ts'
 import { findConflicts } from '../../resolve/conflicts.ts'
 import { assumeHost, describeNode } from '../../resolve/node-facts.ts'
+import { printStep } from '../../sync/ipvs/plan.ts'
 import { readConfig } from '../config.ts'
 import { Failure } from '../failure.ts'
 import { readText } from '../read-text.ts'
@@ -33,11 +37,11 @@ const TOOLS: Readonly<Record<Family, string>> = { ipv4: 'iptables', ipv6: 'ip6ta
 /** The same input serves all modes, so it is read once. @throws Failure when something can't be read at all. */
 export function renderScenario(scenario: Scenario): Outputs {
   const { folder, steps, modes, recorded } = scenario
-  const host = readHost(folder)
   const pictures = steps.map((step) => ({ step, ...readCluster(folder, step) }))
   const outputs = new Map<string, string>()
   for (const mode of modes) {
     const config = readModeConfig(folder, mode)
+    const host = readHost(scenario, mode)
     const rendered = pictures.map((picture): RenderedStep => {
       const node = chooseNode(scenario, picture.snapshot, config.config, host.host)
       return {
@@ -62,39 +66,71 @@ interface RenderedStep {
 }
 
 function renderMode(steps: readonly RenderedStep[], config: ProxyConfig): Outputs {
-  const outputs = new Map<string, string>()
-  const conflicts = new Map<Step, Issue[]>(steps.map(({ step }) => [step, []]))
-  for (const family of FAMILIES) {
-    for (const { step, program, before } of compileSteps(steps, config, family)) {
-      outputs.set(`${TOOLS[family]}-save${step.suffix}`, printSave(link(program)))
-      if (before !== undefined) {
-        outputs.set(`${TOOLS[family]}-plan${step.suffix}`, printRestore(diffPrograms(program, before)))
-      }
-      conflicts.get(step)?.push(...findConflicts(program.servicePorts))
-    }
-  }
+  const { texts, conflicts } = config.mode === 'ipvs' ? renderIpvs(steps, config) : renderIptables(steps, config)
+  const outputs = new Map(texts)
   for (const { step, issues } of steps) {
-    const all = [...issues, ...(conflicts.get(step) ?? [])]
+    const all = [...issues, ...conflicts.filter((conflict) => conflict.step === step).map(({ issue }) => issue)]
     const lines = new Set(all.map((issue) => `${issue.severity}: ${formatIssue(issue)}\n`))
     if (lines.size > 0) outputs.set(`issues${step.suffix}`, [...lines].join(''))
   }
   return outputs
 }
 
-interface CompiledStep {
+interface RenderedMode {
+  /** Contents by file name. */
+  readonly texts: readonly (readonly [string, string])[]
+  readonly conflicts: readonly { readonly step: Step; readonly issue: Issue }[]
+}
+
+function renderIptables(steps: readonly RenderedStep[], config: ProxyConfig): RenderedMode {
+  const compiled = FAMILIES.flatMap((family) => {
+    return compileSteps(steps, (node) => createCompiler(config, node, family))
+  })
+  const texts = compiled.flatMap(({ step, program, before }): RenderedMode['texts'] => {
+    const tool = TOOLS[program.family]
+    const plan = before && ([`${tool}-plan${step.suffix}`, printRestore(diffPrograms(program, before))] as const)
+    return [[`${tool}-save${step.suffix}`, printSave(link(program))], ...(plan === undefined ? [] : [plan])]
+  })
+  return { texts, conflicts: conflictsOf(compiled) }
+}
+
+function renderIpvs(steps: readonly RenderedStep[], config: ProxyConfig): RenderedMode {
+  const compiled = FAMILIES.flatMap((family) => {
+    return compileSteps(steps, (node) => createIpvsCompiler(config, node, family))
+  })
+  const saves = steps.flatMap(({ step }) => {
+    const states = compiled.filter((each) => each.step === step).map(({ program }) => showState(program))
+    return printNodeSave(states).map(({ name, text }) => [`${name}${step.suffix}`, text] as const)
+  })
+  const plans = compiled.flatMap(({ step, program, before }): RenderedMode['texts'] => {
+    if (before === undefined) return []
+    const plan = printStep(linkIpvs(program), linkIpvs(before), program.settings)
+    return [[`${program.family}-plan${step.suffix}`, plan]]
+  })
+  return { texts: [...saves, ...plans], conflicts: conflictsOf(compiled) }
+}
+
+function conflictsOf(compiled: readonly CompiledStep<Pick<Program, 'servicePorts'>>[]): RenderedMode['conflicts'] {
+  return compiled.flatMap(({ step, program }) => {
+    return findConflicts(program.servicePorts).map((issue) => ({ step, issue }))
+  })
+}
+
+interface CompiledStep<P> {
   readonly step: Step
-  readonly program: Program
-  readonly before?: Program
+  readonly program: P
+  readonly before?: P
 }
 
 /** One compiler goes through a story, as in a running proxy; a node that changes needs a new one. */
-function compileSteps(steps: readonly RenderedStep[], config: ProxyConfig, family: Family): readonly CompiledStep[] {
-  const compiled: CompiledStep[] = []
-  let known: { readonly node: NodeFacts; readonly compile: ReturnType<typeof createCompiler> } | undefined
+function compileSteps<P>(
+  steps: readonly RenderedStep[],
+  createFor: (node: NodeFacts) => (snapshot: Snapshot) => P,
+): readonly CompiledStep<P>[] {
+  const compiled: CompiledStep<P>[] = []
+  let known: { readonly node: NodeFacts; readonly compile: (snapshot: Snapshot) => P } | undefined
   for (const { step, snapshot, node } of steps) {
-    if (known === undefined || !isDeepStrictEqual(known.node, node)) {
-      known = { node, compile: createCompiler(config, node, family) }
-    }
+    if (known === undefined || !isDeepStrictEqual(known.node, node)) known = { node, compile: createFor(node) }
     const before = compiled.at(-1)?.program
     compiled.push({ step, program: known.compile(snapshot), ...(before && { before }) })
   }
@@ -114,10 +150,11 @@ function readModeConfig(folder: string, mode: string): { config: ProxyConfig; is
   return { config, issues: issues.map((issue) => ({ ...issue, at: { ...issue.at, source } })) }
 }
 
-function readHost(folder: string): { host?: NamedHost; issues: readonly Issue[] } {
-  const file = path.join(folder, 'host.json')
-  if (!existsSync(file)) return { issues: [] }
-  const { host, issues } = decodeHost(readText(file, 'golden'), 'host.json')
+/** The same host may have a kernel that can do other things in one mode than in another. */
+function readHost({ folder, files }: Scenario, mode: string): { host?: NamedHost; issues: readonly Issue[] } {
+  const name = [path.join(mode, 'host.json'), 'host.json'].find((file) => files.includes(file))
+  if (name === undefined) return { issues: [] }
+  const { host, issues } = decodeHost(readText(path.join(folder, name), 'golden'), name)
   if (host === undefined) throw new Failure(`${folder}: ${issues.map(formatIssue).join('; ')}`)
   return { host, issues }
 }

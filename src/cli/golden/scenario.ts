@@ -32,7 +32,8 @@ export interface FoundScenarios {
 
 const CLUSTER = /^cluster(?:\.([1-9]\d*))?\.yaml$/
 /** Names of files that `sluice golden --write` makes. */
-export const OUTPUT_NAME = /^(?:ip6?tables-(?:save|plan)|issues)(?:\.[1-9]\d*)?$/
+export const OUTPUT_NAME =
+  /^(?:ip6?tables-(?:save|plan)|ipv[46]-plan|ipset-save|ipvsadm-save|kube-ipvs0-addresses|issues)(?:\.[1-9]\d*)?$/
 
 /** All scenarios in a folder, itself included, sorted by name. @throws Failure when there are none. */
 export function findScenarios(folder: string): FoundScenarios {

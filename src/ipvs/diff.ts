@@ -1,0 +1,73 @@
+// What has to change so that a virtual server of the kernel becomes the desired one, as lines of `ipvsadm -R`:
+// 1. It is edited in place, so its connections stay; only one that nobody wants is deleted.
+// 2. Real servers are added before others are taken away, so that there is always one for a new connection.
+// 3. A TCP real server that is not wanted any more gets weight 0 and stays: it finishes its connections and gets no
+//    new ones. Without connections to finish (UDP), or that can be told to have ended (SCTP), it is deleted at once, as
+//    by kube-proxy.
+import {
+  addRealServerLine,
+  addServerLine,
+  deleteRealServerLine,
+  deleteServerLine,
+  editRealServerLine,
+  editServerLine,
+  virtualServerOptions,
+} from './print.ts'
+import { type RealServer, type RealServerKey, realServerKey, type VirtualServer } from './virtual-server.ts'
+
+export interface ServerDiff {
+  /** For `ipvsadm -R`, in this order; none when the kernel has what is desired. */
+  readonly lines: readonly string[]
+  /** What the kernel has when it took the lines; the desired object itself when it is no more than that. */
+  readonly after?: VirtualServer
+  /** Real servers that finish their connections: of weight 0, and part of `after`. */
+  readonly terminating: readonly RealServer[]
+}
+
+/** Either side may be missing. `finished` are real servers that may go if nobody wants them. */
+export function diffVirtualServer(
+  desired: VirtualServer | undefined,
+  present: VirtualServer | undefined,
+  finished: ReadonlySet<RealServerKey> = NONE,
+): ServerDiff {
+  if (desired === present) return { lines: [], ...(desired && { after: desired }), terminating: [] }
+  // kube-proxy deletes it too, and that cuts its connections. It can't wait for them to end: the address may be another
+  // machine's already, and a node port another process's, and a virtual server would keep packets from both.
+  if (desired === undefined) return { lines: present === undefined ? [] : [deleteServerLine(present)], terminating: [] }
+  if (present === undefined) return { lines: addAll(desired), after: desired, terminating: [] }
+  return changeServer(desired, present, finished)
+}
+
+const NONE: ReadonlySet<RealServerKey> = new Set()
+
+function addAll(desired: VirtualServer): readonly string[] {
+  return [addServerLine(desired), ...desired.realServers.map((real) => addRealServerLine(desired, real))]
+}
+
+function changeServer(
+  desired: VirtualServer,
+  present: VirtualServer,
+  finished: ReadonlySet<RealServerKey>,
+): ServerDiff {
+  const lines: string[] = []
+  if (virtualServerOptions(desired) !== virtualServerOptions(present)) lines.push(editServerLine(desired))
+  const left = new Map(present.realServers.map((real) => [realServerKey(real), real]))
+  for (const real of desired.realServers) {
+    const key = realServerKey(real)
+    const known = left.get(key)
+    left.delete(key)
+    if (known === undefined) lines.push(addRealServerLine(desired, real))
+    else if (known.weight !== real.weight) lines.push(editRealServerLine(desired, real))
+  }
+  const terminating: RealServer[] = []
+  for (const [key, real] of left) {
+    if (desired.protocol !== 'tcp' || finished.has(key)) lines.push(deleteRealServerLine(desired, real))
+    else {
+      const quiet = { ...real, weight: 0 }
+      if (real.weight !== 0) lines.push(editRealServerLine(desired, quiet))
+      terminating.push(quiet)
+    }
+  }
+  if (terminating.length === 0) return { lines, after: desired, terminating }
+  return { lines, after: { ...desired, realServers: [...desired.realServers, ...terminating] }, terminating }
+}
