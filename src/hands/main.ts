@@ -9,6 +9,7 @@ import { listAddresses, watchAddresses } from './netlink-addresses.ts'
 import { fingerprintChains, readGeneration } from './netlink-chains.ts'
 import { deleteConntrack, dumpConntrack } from './netlink-conntrack.ts'
 import { ensureCounters, readCounters } from './netlink-counters.ts'
+import { changeDeviceAddresses, deleteDevice, listDeviceAddresses } from './netlink-device.ts'
 import { runTool } from './run-tool.ts'
 
 const [, , folder] = process.argv
@@ -16,7 +17,7 @@ const [, , folder] = process.argv
 process.on('message', (call) => void answer(call as HandsCall))
 process.on('disconnect', end)
 const netlink = loadNetlink()
-void netlink.then(
+const watch = netlink.then(
   (loaded) => watchAddresses(loaded, () => tell({ kind: 'addresses changed' })),
   () => undefined,
 )
@@ -37,6 +38,12 @@ function perform(call: HandsCall): Promise<unknown> {
       return runTool(call.request)
     case 'listAddresses':
       return inTurn(listAddresses)
+    case 'listDeviceAddresses':
+      return inTurn((loaded) => listDeviceAddresses(loaded, call.request))
+    case 'changeDeviceAddresses':
+      return inTurn(deaf((loaded) => changeDeviceAddresses(loaded, call.request.device, call.request.change)))
+    case 'deleteDevice':
+      return inTurn(deaf((loaded) => deleteDevice(loaded, call.request)))
     case 'dumpConntrack':
       return inTurn((loaded) => dumpConntrack(loaded, call.request))
     case 'deleteConntrack':
@@ -59,6 +66,14 @@ function inTurn<T>(ask: (loaded: Netlink) => Promise<T>): Promise<T> {
   const turn = lastNetlinkCall.then(async () => ask(await load()))
   lastNetlinkCall = turn.catch(() => undefined)
   return turn
+}
+
+/** For what changes many addresses at once: it is no news, and could be too much of it. */
+function deaf<T>(ask: (loaded: Netlink) => Promise<T>): (loaded: Netlink) => Promise<T> {
+  return async (loaded) => {
+    const watching = await watch
+    return watching === undefined ? ask(loaded) : watching.deaf(() => ask(loaded))
+  }
 }
 
 async function load(): Promise<Netlink> {

@@ -20,24 +20,45 @@ export async function listAddresses(netlink: Netlink): Promise<readonly Ip[]> {
   }
 }
 
+export interface AddressWatch {
+  /**
+   * Does work that changes many addresses, whose news could be more than the receive buffer holds. Nothing is heard
+   * meanwhile, and one word is given afterwards.
+   */
+  deaf<T>(work: () => Promise<T>): Promise<T>
+}
+
 /** Calls `onChange` after addresses were added or removed. A socket that fails ends the process, which is started again. */
-export function watchAddresses(netlink: Netlink, onChange: () => void): void {
+export function watchAddresses(netlink: Netlink, onChange: () => void): AddressWatch {
   const socket = new netlink.RawNetlinkSocket(netlink.Protocol.ROUTE, {
     recvBufferSize: RECEIVE_BYTES,
     sendBufferSize: 0,
   })
   let gathering = false
-  socket.on('message', () => {
+  const gather = () => {
     if (gathering) return
     gathering = true
     setTimeout(() => {
       gathering = false
       onChange()
     }, GATHER_MS)
-  })
+  }
+  socket.on('message', gather)
   socket.on('error', (error) => {
     throw error
   })
-  socket.addMembership(RTNLGRP_IPV4_IFADDR)
-  socket.addMembership(RTNLGRP_IPV6_IFADDR)
+  for (const group of GROUPS) socket.addMembership(group)
+  return {
+    deaf: async (work) => {
+      for (const group of GROUPS) socket.dropMembership(group)
+      try {
+        return await work()
+      } finally {
+        for (const group of GROUPS) socket.addMembership(group)
+        gather()
+      }
+    },
+  }
 }
+
+const GROUPS = [RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR]

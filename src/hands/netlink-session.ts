@@ -1,4 +1,4 @@
-// Questions to netfilter over one socket of their own, one after the other: never shared with events, which would tear a
+// Questions to a part of the kernel over one socket of their own, one after the other: never shared with events, which would tear a
 // dump apart, and never so many at once that the answers overrun the receive buffer, which aborts the process. Each has
 // a time limit, because the netlink package has none, and a lost answer would be waited for for ever.
 import { getSystemErrorName } from 'node:util'
@@ -51,12 +51,21 @@ interface Pending {
 }
 
 /** Opens a socket for questions, or for a dump, and closes it when `use` is done. `use` asks one thing at a time. */
-export async function withNetfilter<T>(
-  netlink: Pick<Netlink, 'RawNetlinkSocket' | 'Protocol'>,
-  purpose: keyof typeof DATAGRAM_BYTES,
-  use: (session: NetlinkSession) => Promise<T>,
-): Promise<T> {
-  const socket = new netlink.RawNetlinkSocket(netlink.Protocol.NETFILTER, {
+export function withNetfilter<T>(netlink: Sockets, purpose: Purpose, use: Use<T>): Promise<T> {
+  return withProtocol(netlink, netlink.Protocol.NETFILTER, purpose, use)
+}
+
+/** The same with interfaces and their addresses. */
+export function withRouting<T>(netlink: Sockets, purpose: Purpose, use: Use<T>): Promise<T> {
+  return withProtocol(netlink, netlink.Protocol.ROUTE, purpose, use)
+}
+
+type Sockets = Pick<Netlink, 'RawNetlinkSocket' | 'Protocol'>
+type Purpose = keyof typeof DATAGRAM_BYTES
+type Use<T> = (session: NetlinkSession) => Promise<T>
+
+async function withProtocol<T>(netlink: Sockets, protocol: number, purpose: Purpose, use: Use<T>): Promise<T> {
+  const socket = new netlink.RawNetlinkSocket(protocol, {
     messagePeeking: false,
     msgBufferSize: DATAGRAM_BYTES[purpose],
     recvBufferSize: 0,

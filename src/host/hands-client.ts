@@ -25,6 +25,8 @@ export interface SupervisedHands extends Hands {
 }
 
 const NETLINK_LIMIT_MS = 30_000
+/** 10,000 addresses take 1 to 6 s in a slow kernel. */
+const ADDRESSES_LIMIT_MS = 120_000
 /** What the helper may take beyond a tool's own limit: to end it, and to answer. */
 const GRACE_MS = 5_000
 const LONGEST_PAUSE_MS = 5_000
@@ -47,6 +49,9 @@ export async function startHands(options: HandsOptions = {}): Promise<Supervised
     },
     run: (command) => run(command, spool, call),
     listAddresses: () => call('listAddresses', undefined),
+    listDeviceAddresses: (device) => call('listDeviceAddresses', device),
+    changeDeviceAddresses: (device, change) => call('changeDeviceAddresses', { device, change }, ADDRESSES_LIMIT_MS),
+    deleteDevice: (device) => call('deleteDevice', device, ADDRESSES_LIMIT_MS),
     dumpConntrack: async (family) => unpackFlows(family, await call('dumpConntrack', family)),
     deleteConntrack: async (family, flows) =>
       flows.length === 0 ? 0 : await call('deleteConntrack', { family, records: packFlows(family, flows) }),

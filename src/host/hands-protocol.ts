@@ -2,6 +2,7 @@
 // files, of which only the path is sent, and conntrack entries are packed (flow-records.ts).
 import type { Family, Ip } from '../model/address.ts'
 import type { CommandFailure } from './exec.ts'
+import type { AddressChange } from './hands.ts'
 
 /** Bytes of a tool's input or output that are sent along instead of lying in a file. */
 export const INLINE_LIMIT = 65_536
@@ -25,6 +26,12 @@ export interface RunAnswer {
 export interface HandsCalls {
   readonly run: { readonly request: RunRequest; readonly answer: RunAnswer }
   readonly listAddresses: { readonly request: undefined; readonly answer: readonly Ip[] }
+  readonly listDeviceAddresses: { readonly request: string; readonly answer: readonly Ip[] | undefined }
+  readonly changeDeviceAddresses: {
+    readonly request: { readonly device: string; readonly change: AddressChange }
+    readonly answer: void
+  }
+  readonly deleteDevice: { readonly request: string; readonly answer: boolean }
   readonly dumpConntrack: { readonly request: Family; readonly answer: Uint8Array }
   readonly deleteConntrack: {
     readonly request: { readonly family: Family; readonly records: Uint8Array }

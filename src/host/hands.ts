@@ -14,6 +14,12 @@ export interface Hands {
   run(command: HandsCommand): Promise<CommandResult>
   /** The addresses of all interfaces, up or down. */
   listAddresses(): Promise<readonly Ip[]>
+  /** The addresses of one interface; undefined when there is no such interface. */
+  listDeviceAddresses(device: string): Promise<readonly Ip[] | undefined>
+  /** Makes the interface, of type dummy, when it is missing. What is there, or gone, already is as wanted. */
+  changeDeviceAddresses(device: string, change: AddressChange): Promise<void>
+  /** Whether there was one. */
+  deleteDevice(device: string): Promise<boolean>
   /** UDP entries only. */
   dumpConntrack(family: Family): Promise<readonly ConntrackFlow[]>
   /** How many of the entries were there. */
@@ -33,6 +39,12 @@ export interface Hands {
   onAddressChange(listener: () => void): void
   /** Ends the helper and every tool it runs; what is pending rejects with HandsGone. */
   close(): Promise<void>
+}
+
+/** Host addresses: /32 or /128. */
+export interface AddressChange {
+  readonly add: readonly Ip[]
+  readonly remove: readonly Ip[]
 }
 
 export interface HandsCommand {

@@ -19,10 +19,25 @@ export function loadNetlink(): Promise<Netlink> {
   return import('netlink')
 }
 
-/** The addresses of all interfaces, up or down, in the kernel's order. Throws when the kernel does not answer. */
+/** The interface that carries the virtual addresses of IPVS mode, here and in kube-proxy. */
+export const IPVS_DEVICE = 'kube-ipvs0'
+
+/**
+ * The addresses of all interfaces, up or down, in the kernel's order, without those that a Service has on this node.
+ * Throws when the kernel does not answer.
+ */
 export async function readAddresses(netlink: Netlink): Promise<readonly Ip[]> {
   const rtnetlink = netlink.createRtNetlink()
-  const messages = await finish(rtnetlink.socket, rtnetlink.getAddresses({}, {}, { timeout: TIMEOUT_MS }))
+  // One after the other: the package takes the answers of two dumps for one.
+  const [all, links] = await finish(
+    rtnetlink.socket,
+    (async () => {
+      const addresses = await rtnetlink.getAddresses({}, {}, { timeout: TIMEOUT_MS })
+      return [addresses, await rtnetlink.getLinks({}, {}, { timeout: TIMEOUT_MS })] as const
+    })(),
+  )
+  const ours = links.find(({ attrs }) => attrs.ifname === IPVS_DEVICE)?.data.index
+  const messages = all.filter(({ data }) => data.index !== ours)
   // On a point-to-point interface `address` is the other end, and `local` is ours.
   return messages.flatMap(({ attrs }) => ipOfBytes(attrs.local ?? attrs.address) ?? [])
 }
@@ -57,7 +72,7 @@ async function finish<T>(socket: NetlinkSocket, answer: Promise<T>): Promise<T> 
   }
 }
 
-function ipOfBytes(bytes: Buffer | undefined): Ip | undefined {
+export function ipOfBytes(bytes: Buffer | undefined): Ip | undefined {
   if (bytes?.length === 4) return parseIp(bytes.join('.'))
   return bytes?.length === 16 ? parseIp(bytes.toString('hex').replace(/....(?!$)/g, '$&:')) : undefined
 }

@@ -1,6 +1,13 @@
-// What `--cleanup` removes: all that kube-proxy or sluice left in iptables and nftables, and nothing else. KUBE-FIREWALL
+// What `--cleanup` removes of rules: all that kube-proxy or sluice left in iptables and nftables, and nothing else. KUBE-FIREWALL
 // and its jumps stay, because the kubelet of older versions uses them too, and so do the kubelet's own chains and whatever
 // we do not know. Computed from the kernel's own text, so the rules to delete are named exactly as they stand there.
+import {
+  IPVS_FILTER,
+  IPVS_LOAD_BALANCER,
+  IPVS_NODE_PORT,
+  IPVS_OUT_FILTER,
+  IPVS_SOURCE_RANGES,
+} from '../iptables/ipvs-chains.ts'
 import { isServiceChain } from '../iptables/names.ts'
 import { parseSave } from '../iptables/parse.ts'
 import { printRuleLine } from '../iptables/print-rule.ts'
@@ -25,7 +32,15 @@ export interface TableCleanUp {
 
 /** The fixed chains that are removed; in nat also those of Services. */
 const OURS: Readonly<Record<string, readonly ChainName[]>> = {
-  nat: ['KUBE-SERVICES', 'KUBE-NODEPORTS', 'KUBE-POSTROUTING', 'KUBE-MARK-MASQ', 'KUBE-PROXY-CANARY'],
+  nat: [
+    'KUBE-SERVICES',
+    'KUBE-NODEPORTS',
+    'KUBE-POSTROUTING',
+    'KUBE-MARK-MASQ',
+    'KUBE-PROXY-CANARY',
+    IPVS_NODE_PORT,
+    IPVS_LOAD_BALANCER,
+  ],
   filter: [
     'KUBE-SERVICES',
     'KUBE-EXTERNAL-SERVICES',
@@ -33,6 +48,10 @@ const OURS: Readonly<Record<string, readonly ChainName[]>> = {
     'KUBE-NODEPORTS',
     'KUBE-PROXY-FIREWALL',
     'KUBE-PROXY-CANARY',
+    IPVS_NODE_PORT,
+    IPVS_SOURCE_RANGES,
+    IPVS_FILTER,
+    IPVS_OUT_FILTER,
   ],
   mangle: ['KUBE-PROXY-CANARY'],
 }
@@ -118,7 +137,7 @@ function isProxyJump(rule: Rule): boolean {
   const { source, destination, inInterface, outInterface, protocol, matches } = rule
   if (source ?? destination ?? inInterface ?? outInterface ?? protocol) return false
   const isProxyComment = (match: Rule['matches'][number]) =>
-    match.kind === 'comment' && /^kubernetes [a-z -]+$/.test(match.text)
+    match.kind === 'comment' && /^(?:kubernetes|kube-proxy) [a-z -]+$/.test(match.text)
   const isNew = (match: Rule['matches'][number]) =>
     match.kind === 'conntrack' && match.states.not === undefined && match.states.value.join() === 'NEW'
   return matches.some(isProxyComment) && matches.every((match) => isProxyComment(match) || isNew(match))

@@ -16,8 +16,8 @@ import type { Generations } from './generations.ts'
 import { createStrangerWatch } from './stranger-watch.ts'
 import type { IptablesVariant } from './variant.ts'
 
-export interface LookReport {
-  readonly findings: readonly DriftFinding[]
+export interface LookReport<F = DriftFinding> {
+  readonly findings: readonly F[]
   /** Milliseconds, without waiting for a sync under way, and without what has a limit of its own. */
   readonly tookMs: number
 }
@@ -80,7 +80,9 @@ export function createDriftLooks(options: DriftLookOptions): DriftLooks {
     return findings
   }
   const lookAtFixed = async () => {
-    const findings = await probeKernel(hands, variant, family)
+    const believed = applier.believed()
+    if (believed === undefined) return []
+    const findings = await probeKernel(hands, variant, believed)
     if (findings.length > 0) applier.suspect()
     return findings
   }

@@ -7,32 +7,32 @@ import type { Hands } from '../host/hands.ts'
 import type { DriftFinding } from '../iptables/drift-finding.ts'
 import { CANARY, MARK_MASQ, POSTROUTING } from '../iptables/names.ts'
 import { printRuleLine } from '../iptables/print-rule.ts'
+import type { Program } from '../iptables/program.ts'
 import type { ChainName, TableName } from '../iptables/rule.ts'
-import { BASE_CHAIN_JUMPS } from '../iptables/static.ts'
-import type { Family } from '../model/address.ts'
 import { isCommandError, readRestoreFailure } from './restore-failure.ts'
 import { type IptablesVariant, toolsOf } from './variant.ts'
 
 const PROBE_TIMEOUT_MS = 30_000
 
-/** What is missing of the fixed chains and jumps. Rejects when the tool fails for another reason. */
+/** What is missing of the program's fixed chains and jumps. Rejects when the tool fails for another reason. */
 export async function probeKernel(
   hands: Pick<Hands, 'run'>,
   variant: IptablesVariant,
-  family: Family,
+  program: ProbedProgram,
 ): Promise<readonly DriftFinding[]> {
-  const tool = toolsOf(variant, family).restore
+  const tool = toolsOf(variant, program.family).restore
+  const probe = probeLines(probedTables(program))
   try {
     const { stdout } = await hands.run({
       argv: [tool, '-w', '5', '--noflush'],
-      stdin: PROBE.map(({ line }) => `${line}\n`).join(''),
+      stdin: probe.map(({ line }) => `${line}\n`).join(''),
       timeoutMs: PROBE_TIMEOUT_MS,
     })
-    return readProbe(stdout, family)
+    return readProbe(stdout, program)
   } catch (error) {
     const failure = readRestoreFailure(error)
     if (!isCommandError(error) || failure.kind !== 'refused') throw error
-    const missing = [...failure.lines.map((line) => PROBE[line - 1]), namedChain(error.stderr)]
+    const missing = [...failure.lines.map((line) => probe[line - 1]), namedChain(error.stderr)]
     const findings = missing.flatMap((place) =>
       place?.chain === undefined ? [] : missingChain(place.table, place.chain),
     )
@@ -53,35 +53,63 @@ interface ProbeLine {
   readonly chain?: ChainName
 }
 
-const PROBED: Readonly<Record<TableName, readonly ChainName[]>> = {
-  mangle: [CANARY],
-  filter: [CANARY, 'INPUT', 'FORWARD', 'OUTPUT'],
-  nat: [CANARY, 'PREROUTING', 'OUTPUT', 'POSTROUTING', POSTROUTING, MARK_MASQ],
+/** What of a program decides what is asked. */
+export type ProbedProgram = Pick<Program, 'family' | 'static' | 'jumps'>
+
+interface ProbedTable {
+  readonly table: TableName
+  /** The first one is a fixed chain, so that the answer shows where the table begins. */
+  readonly chains: readonly [ChainName, ...ChainName[]]
 }
 
-const PROBE: readonly ProbeLine[] = Object.entries(PROBED).flatMap(([table, chains]) => [
-  { line: `*${table}`, table },
-  ...chains.map((chain) => ({ line: `-S ${chain}`, table, chain })),
-  { line: 'COMMIT', table },
-])
+/** The canary for all fixed chains, or these themselves in a mode without; two that are not in every mode; jumps. */
+function probedTables({ static: { chains }, jumps }: ProbedProgram): readonly ProbedTable[] {
+  return ['mangle', 'filter', 'nat'].flatMap((table): readonly ProbedTable[] => {
+    const fixed = chains.filter((chain) => chain.table === table).map(({ name }) => name)
+    const asked = fixed.includes(CANARY) ? fixed.filter((name) => ALWAYS_PROBED.includes(name)) : fixed
+    const [first, ...rest] = asked.toSorted((a, b) => Number(b === CANARY) - Number(a === CANARY))
+    if (first === undefined) return []
+    const base = jumps.filter((jump) => jump.table === table).map((jump) => jump.chain)
+    return [{ table, chains: [first, ...new Set(base), ...rest] }]
+  })
+}
+
+const ALWAYS_PROBED: readonly ChainName[] = [CANARY, POSTROUTING, MARK_MASQ]
+
+function probeLines(tables: readonly ProbedTable[]): readonly ProbeLine[] {
+  return tables.flatMap(({ table, chains }) => [
+    { line: `*${table}`, table },
+    ...chains.map((chain) => ({ line: `-S ${chain}`, table, chain })),
+    { line: 'COMMIT', table },
+  ])
+}
 
 function missingChain(table: TableName, chain: ChainName): DriftFinding {
   return { kind: 'missing chain', table, chain }
 }
 
-/** The answer lists the chains in the order of the questions, so each canary begins a table. */
-export function readProbe(stdout: string, family: Family): readonly DriftFinding[] {
+/** The answer lists the chains in the order of the questions, so each table's first chain begins its part. */
+export function readProbe(stdout: string, program: ProbedProgram): readonly DriftFinding[] {
   const findings: DriftFinding[] = []
-  const parts = stdout.split(`-N ${CANARY}\n`).slice(1)
-  for (const [index, table] of Object.keys(PROBED).entries()) {
-    const lines = new Set((parts[index] ?? '').split('\n'))
-    if (parts[index] === undefined) findings.push(missingChain(table, CANARY))
-    for (const jump of BASE_CHAIN_JUMPS) {
-      if (jump.table !== table || lines.has(printRuleLine(`-A ${jump.chain}`, jump.rule, family))) continue
+  const tables = probedTables(program)
+  let at = 0
+  for (const [index, { table, chains }] of tables.entries()) {
+    const start = findChain(stdout, chains[0], at)
+    const next = tables[index + 1]?.chains[0]
+    const end = start < 0 || next === undefined ? -1 : findChain(stdout, next, start + 1)
+    const lines = new Set(start < 0 ? [] : stdout.slice(start, end < 0 ? undefined : end).split('\n'))
+    if (start < 0) findings.push(missingChain(table, chains[0]))
+    else at = start + 1
+    for (const jump of program.jumps) {
+      if (jump.table !== table || lines.has(printRuleLine(`-A ${jump.chain}`, jump.rule, program.family))) continue
       findings.push({ kind: 'missing jump', table, chain: jump.chain })
     }
   }
   return findings
+}
+
+function findChain(stdout: string, chain: ChainName, from: number): number {
+  return stdout.indexOf(`-N ${chain}\n`, from)
 }
 
 /**

@@ -57,7 +57,7 @@ export type SyncEvent =
   /** The kernel has this part of a sync. */
   | { readonly kind: 'written'; readonly rules: ReadonlyMap<TableName, number>; readonly restoreMs: number }
 
-export interface SyncReport {
+export interface SyncReport<F = DriftFinding> {
   /** Whether the kernel was read and compared, or only a change written. */
   readonly kind: 'full' | 'partial' | 'none'
   /** Of the payloads. */
@@ -70,20 +70,23 @@ export interface SyncReport {
   /** When a refused owner should be tried again: ask for a sync by then. */
   readonly retryInMs?: number
   /** What was not as it had been left, and is repaired. */
-  readonly drift?: readonly DriftFinding[]
+  readonly drift?: readonly F[]
+  /** The rules, where they are only a part of what was desired. */
+  readonly rules?: Program
 }
 
-export interface Syncer {
+/** `P` is what is desired, `F` what is found to be different from what was left. */
+export interface Syncer<P = Program, F = DriftFinding> {
   /** Rejects with RestoreError, or with what the Hands reject with; the next sync begins with reading the kernel. */
-  sync(program: Program, signal: AbortSignal): Promise<SyncReport>
+  sync(program: P, signal: AbortSignal): Promise<SyncReport<F>>
   /** A cheap look, that sees more when there is reason to; findings are repaired by the next sync. */
-  check(signal: AbortSignal): Promise<LookReport>
+  check(signal: AbortSignal): Promise<LookReport<F>>
   /** Compares everything; findings are repaired by the next sync. */
-  readBack(signal: AbortSignal): Promise<LookReport>
+  readBack(signal: AbortSignal): Promise<LookReport<F>>
   /** The next sync reads the kernel. */
   forget(): void
   /** What a sync would write now, as text for iptables-restore; empty when nothing. */
-  plan(program: Program): Promise<string>
+  plan(program: P): Promise<string>
 }
 
 const DEFAULT_LIMITS: SyncLimits = {
@@ -235,7 +238,7 @@ function comparedAll(lines: number): Applied {
 }
 
 /** One at a time, in the order of the calls. */
-function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
+export function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   return (work) => {
     const result = last.then(work, work)

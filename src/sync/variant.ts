@@ -9,6 +9,8 @@ export type IptablesVariant = 'nft' | 'legacy'
 export interface VariantFacts {
   readonly installed: boolean
   readonly saved: string
+  /** The kernel did not answer its `-save` command: it has no nf_tables, or no ip_tables. */
+  readonly unsupported?: true
 }
 
 export interface VariantDecision {
@@ -36,6 +38,11 @@ export function chooseVariant(
   if (!nft.installed && !legacy.installed) return undefined
   if (!legacy.installed) return { variant: 'nft', because: 'iptables-legacy is not installed' }
   if (!nft.installed) return { variant: 'legacy', because: 'iptables-nft is not installed' }
+  if (nft.unsupported !== legacy.unsupported) {
+    return nft.unsupported === true
+      ? { variant: 'legacy', because: 'this kernel does not support iptables-nft' }
+      : { variant: 'nft', because: 'this kernel does not support iptables-legacy' }
+  }
   if (HINTS.test(nft.saved)) return { variant: 'nft', because: "the kubelet's chains are there" }
   if (HINTS.test(legacy.saved)) return { variant: 'legacy', because: "the kubelet's chains are there" }
   const rules = { nft: countRules(nft.saved), legacy: countRules(legacy.saved) }

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { CommandError } from '../../src/host/exec.ts'
+import { compile, defaultProxyConfig } from '../../src/index.ts'
 import { probeKernel, READ_BACK_SHARE, readProbe, stretchInterval } from '../../src/sync/drift.ts'
 import { readRestoreFailure } from '../../src/sync/restore-failure.ts'
+import { plainNode, snapshotOf } from '../support/many-services.ts'
 
 // What iptables-nft-restore 1.8.9 prints for the probe.
 const ANSWER = `-N KUBE-PROXY-CANARY
@@ -30,6 +32,7 @@ const ANSWER = `-N KUBE-PROXY-CANARY
 -N KUBE-POSTROUTING
 -N KUBE-MARK-MASQ
 `
+const PROGRAM = compile(snapshotOf([]), defaultProxyConfig(), plainNode(), 'ipv4')
 const ARGV = ['iptables-nft-restore'] as const
 
 function handsThatFail(exitCode: number, stderr: string) {
@@ -38,30 +41,30 @@ function handsThatFail(exitCode: number, stderr: string) {
 
 describe('the probe', () => {
   test('finds nothing where all jumps are there, whatever foreign rules stand between them', () => {
-    expect(readProbe(ANSWER, 'ipv4')).toEqual([])
-    expect(readProbe(ANSWER.replaceAll(/^(-P .*)$/gm, '$1\n-A INPUT -j ACCEPT'), 'ipv4')).toEqual([])
+    expect(readProbe(ANSWER, PROGRAM)).toEqual([])
+    expect(readProbe(ANSWER.replaceAll(/^(-P .*)$/gm, '$1\n-A INPUT -j ACCEPT'), PROGRAM)).toEqual([])
   })
 
   test('tells the table of a missing jump, though two tables have a chain of that name', () => {
     const nat = ANSWER.replace('-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES\n', '')
-    expect(readProbe(nat, 'ipv4')).toEqual([{ kind: 'missing jump', table: 'nat', chain: 'OUTPUT' }])
+    expect(readProbe(nat, PROGRAM)).toEqual([{ kind: 'missing jump', table: 'nat', chain: 'OUTPUT' }])
     const filter = ANSWER.replace('-A OUTPUT -j KUBE-FIREWALL\n', '')
-    expect(readProbe(filter, 'ipv4')).toEqual([{ kind: 'missing jump', table: 'filter', chain: 'OUTPUT' }])
+    expect(readProbe(filter, PROGRAM)).toEqual([{ kind: 'missing jump', table: 'filter', chain: 'OUTPUT' }])
   })
 
   test('takes a chain that the tool does not find for missing, in the words of both variants', async () => {
     const nft =
       "iptables-nft-restore v1.8.9 (nf_tables): chain `KUBE-PROXY-CANARY' in table `mangle' is incompatible, use 'nft' tool.\n"
     const finding = { kind: 'missing chain', table: 'mangle', chain: 'KUBE-PROXY-CANARY' }
-    expect(await probeKernel(handsThatFail(1, nft), 'nft', 'ipv4')).toEqual([finding])
+    expect(await probeKernel(handsThatFail(1, nft), 'nft', PROGRAM)).toEqual([finding])
     const legacy = 'iptables-restore: line 2 failed\n'
-    expect(await probeKernel(handsThatFail(1, legacy), 'legacy', 'ipv4')).toEqual([finding])
+    expect(await probeKernel(handsThatFail(1, legacy), 'legacy', PROGRAM)).toEqual([finding])
   })
 
   test('does not take another failure for a finding', async () => {
     const locked = 'Another app is currently holding the xtables lock. Stopped waiting after 5s.\n'
-    await expect(probeKernel(handsThatFail(4, locked), 'legacy', 'ipv4')).rejects.toThrow('xtables lock')
-    await expect(probeKernel(handsThatFail(4, 'Permission denied\n'), 'nft', 'ipv4')).rejects.toThrow('Permission')
+    await expect(probeKernel(handsThatFail(4, locked), 'legacy', PROGRAM)).rejects.toThrow('xtables lock')
+    await expect(probeKernel(handsThatFail(4, 'Permission denied\n'), 'nft', PROGRAM)).rejects.toThrow('Permission')
   })
 })
 

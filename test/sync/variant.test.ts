@@ -21,6 +21,14 @@ describe('the iptables of a host', () => {
     ['without any rules it is nft', EMPTY, EMPTY, 'nft'],
     ['only what is installed can be used', ABSENT, EMPTY, 'legacy'],
     ['nft alone is used without a look at rules', EMPTY, ABSENT, 'nft'],
+    ['what the kernel does not support is not used: nft', { ...EMPTY, unsupported: true }, EMPTY, 'legacy'],
+    ['what the kernel does not support is not used: legacy', ONE_RULE, { ...EMPTY, unsupported: true }, 'nft'],
+    [
+      'where neither answers, as without privileges, it is nft',
+      { ...EMPTY, unsupported: true },
+      { ...EMPTY, unsupported: true },
+      'nft',
+    ],
   ] as const)('%s', (_name, nft, legacy, variant) => {
     expect(chooseVariant(nft, legacy)?.variant).toBe(variant)
   })
