@@ -40,7 +40,7 @@ describe('kustomizations', () => {
   const kustomizations = files.filter((name) => path.basename(name) === 'kustomization.yaml')
 
   test('there are some', () => {
-    expect(kustomizations.length).toBe(4)
+    expect(kustomizations.length).toBe(5)
   })
 
   test.each(kustomizations)('%s names only what exists', (name) => {
@@ -76,17 +76,20 @@ describe('kustomizations', () => {
   const kubectl = hasKubectl()
   if (!kubectl) process.stderr.write('SKIPPED: deploy: rendering, because kubectl is not installed\n')
 
-  test.skipIf(!kubectl).each(['.', 'overlays/iptables', 'overlays/kubeadm'])('%s renders', (folder) => {
-    const text = execFileSync('kubectl', ['kustomize', path.join(DEPLOY, folder)], { encoding: 'utf8' })
-    const rendered = parseAllDocuments(text).map((document) => document.toJS() as Value)
-    const set = rendered.find(({ kind }) => kind === 'DaemonSet')
-    const volume = at(set, 'spec.template.spec.volumes.0.configMap.name')
-    const maps = rendered.filter(({ kind }) => kind === 'ConfigMap').map((map) => at(map, 'metadata.name'))
-    expect(rendered.map((object) => at(object, 'metadata.namespace') ?? object['kind'])).toEqual(
-      rendered.map(({ kind }) => (String(kind).startsWith('ClusterRole') ? kind : 'kube-system')),
-    )
-    expect([maps, volume]).toEqual(folder === 'overlays/kubeadm' ? [[], 'kube-proxy'] : [[volume], volume])
-  })
+  test.skipIf(!kubectl).each(['.', 'overlays/iptables', 'overlays/ipvs', 'overlays/kubeadm'])(
+    '%s renders',
+    (folder) => {
+      const text = execFileSync('kubectl', ['kustomize', path.join(DEPLOY, folder)], { encoding: 'utf8' })
+      const rendered = parseAllDocuments(text).map((document) => document.toJS() as Value)
+      const set = rendered.find(({ kind }) => kind === 'DaemonSet')
+      const volume = at(set, 'spec.template.spec.volumes.0.configMap.name')
+      const maps = rendered.filter(({ kind }) => kind === 'ConfigMap').map((map) => at(map, 'metadata.name'))
+      expect(rendered.map((object) => at(object, 'metadata.namespace') ?? object['kind'])).toEqual(
+        rendered.map(({ kind }) => (String(kind).startsWith('ClusterRole') ? kind : 'kube-system')),
+      )
+      expect([maps, volume]).toEqual(folder === 'overlays/kubeadm' ? [[], 'kube-proxy'] : [[volume], volume])
+    },
+  )
 })
 
 function hasKubectl(): boolean {
@@ -99,10 +102,14 @@ function hasKubectl(): boolean {
 }
 
 describe('the configuration', () => {
-  test.each(['base/config.conf', 'overlays/iptables/config.conf'])('%s is one that kube-proxy would take', (name) => {
+  test.each([
+    ['base/config.conf', 'iptables'],
+    ['overlays/iptables/config.conf', 'iptables'],
+    ['overlays/ipvs/config.conf', 'ipvs'],
+  ])('%s is one that kube-proxy would take, of mode %s', (name, mode) => {
     const { config, issues } = decodeProxyConfig(read(name), name)
     expect(issues).toEqual([])
-    expect(config?.mode).toBe('iptables')
+    expect(config?.mode).toBe(mode)
   })
 
   test('has the keys of the ConfigMap that kubeadm makes, at the paths that it uses', () => {

@@ -1,16 +1,20 @@
-// `--cleanup`: removes what kube-proxy or sluice left in iptables and nftables, and only that.
+// `--cleanup`: removes what kube-proxy or sluice left in iptables, IPVS and nftables, and only that.
 import { CommandError } from '../host/exec.ts'
 import type { Hands } from '../host/hands.ts'
-import { FAMILIES, type Family } from '../model/address.ts'
+import { type Cidr, FAMILIES, type Family } from '../model/address.ts'
 import { describeCleanUp, planCleanUp, planNftablesCleanUp } from '../sync/clean-up.ts'
 import { type IptablesVariant, toolsOf } from '../sync/variant.ts'
+import { type LeftoverHands, readLeftovers, removeLeftovers } from './ipvs-leftovers.ts'
 import type { Log } from './log.ts'
 
 const TIMEOUT_MS = 300_000
 const VARIANTS: readonly IptablesVariant[] = ['nft', 'legacy']
 
-/** Cleans both variants and families. Returns whether everything went well; each failure is logged. */
-export async function cleanUp(hands: Pick<Hands, 'run'>, log: Log): Promise<boolean> {
+/**
+ * Cleans both variants and families. Virtual servers of `excludeCIDRs`, and all others that are not ours, stay. Returns whether
+ * everything went well; each failure is logged.
+ */
+export async function cleanUp(hands: LeftoverHands, log: Log, excludeCIDRs: readonly Cidr[]): Promise<boolean> {
   let succeeded = true
   const attempt = async (what: string, work: () => Promise<void>) => {
     try {
@@ -26,6 +30,8 @@ export async function cleanUp(hands: Pick<Hands, 'run'>, log: Log): Promise<bool
       await attempt(`${family} rules of iptables-${variant}`, () => cleanIptables(hands, log, variant, family))
     }
   }
+  // Sets can't be removed before the rules that name them.
+  await attempt('IPVS', async () => removeLeftovers(hands, await readLeftovers(hands, excludeCIDRs), log))
   await attempt('nftables', () => cleanNftables(hands, log))
   return succeeded
 }

@@ -18,6 +18,7 @@ export interface EventsOptions {
 
 export interface Events {
   readonly starting: () => void
+  readonly ipvsDeprecated: (note: string) => void
   readonly healthServerFailed: (error: Error) => void
   readonly metricsServerFailed: (error: Error) => void
   readonly serviceHealthCheckFailed: (service: ObjectKey, port: number, error: Error) => void
@@ -90,6 +91,8 @@ export function createEvents(options: EventsOptions): Events {
   }
   return {
     starting: () => report(node, { type: 'Normal', reason: 'Starting', action: 'StartKubeProxy', note: '' }),
+    ipvsDeprecated: (note) =>
+      report(node, { type: 'Warning', reason: 'IPVSDeprecation', action: 'StartKubeProxy', note }),
     healthServerFailed: (error) => failedStart('FailedToStartProxierHealthcheck', error),
     metricsServerFailed: (error) => failedStart('FailedToStartMetricServer', error),
     serviceHealthCheckFailed: (service, port, error) => {

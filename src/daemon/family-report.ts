@@ -1,14 +1,11 @@
 // What happens to the rules of one family, told to the log and the metrics.
-import type { DriftFinding } from '../iptables/drift-finding.ts'
-import type { Program } from '../iptables/program.ts'
 import type { TableName } from '../iptables/rule.ts'
-import { createProgramMeter } from '../iptables/statistics.ts'
 import type { Clock } from '../kube/clock.ts'
 import type { Family } from '../model/address.ts'
-import type { RestoreError } from '../sync/kernel-access.ts'
-import type { SyncEvent, SyncReport } from '../sync/syncer.ts'
+import type { SyncReport } from '../sync/syncer.ts'
 import type { Log } from './log.ts'
 import type { DaemonMetrics } from './metrics.ts'
+import type { Finding, Mode, ModeProgram, ModeSyncEvent } from './mode.ts'
 import { countNoLocalEndpoints } from './no-local-endpoints.ts'
 import { logSync } from './sync-line.ts'
 
@@ -21,25 +18,34 @@ export interface SyncAttempt {
   readonly triggerTimes: readonly number[]
 }
 
-export interface FamilyReport {
+export interface FamilyReport<P> {
   readonly began: () => void
   readonly compiled: (attempt: SyncAttempt) => void
-  readonly synced: (program: Program, report: SyncReport, attempt: SyncAttempt) => void
+  readonly synced: (program: P, report: SyncReport<Finding>, attempt: SyncAttempt) => void
   /** `hadRules`: some sync has succeeded before. */
   readonly failed: (error: unknown, attempt: SyncAttempt, hadRules: boolean) => void
-  readonly event: (event: SyncEvent) => void
-  /** The last restore that failed since a sync succeeded. */
-  readonly lastFailure: () => RestoreError | undefined
+  readonly event: (event: ModeSyncEvent) => void
+  /** What failed last since a sync succeeded, with what was to be written. */
+  readonly lastFailure: () => string | undefined
 }
 
 /** After a flush every chain is a finding; a log that names them all helps nobody. */
 const NAMED_FINDINGS = 10
 
-export function createFamilyReport(family: Family, clock: Clock, log: Log, metrics: DaemonMetrics): FamilyReport {
+export interface FamilyReportOptions<P extends ModeProgram> {
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: DaemonMetrics
+  readonly measure: ReturnType<Mode<P>['createMeter']>
+}
+
+export function createFamilyReport<P extends ModeProgram>(
+  family: Family,
+  { clock, log, metrics, measure }: FamilyReportOptions<P>,
+): FamilyReport<P> {
   /** Rules that the sync under way has written. */
   const written = new Map<TableName, number>()
-  const measure = createProgramMeter()
-  let lastFailure: RestoreError | undefined
+  let lastFailure: Extract<ModeSyncEvent, { readonly kind: 'failed' }> | undefined
   const secondsSince = (started: number) => (clock.now() - started) / 1000
   return {
     began: () => written.clear(),
@@ -60,7 +66,7 @@ export function createFamilyReport(family: Family, clock: Clock, log: Log, metri
       for (const time of triggerTimes) {
         metrics.networkProgrammed(family, Math.max(0, clock.wall() - time) / 1000)
       }
-      const { services, endpoints, rules } = measure(program)
+      const { services, endpoints, rules } = measure(program, report)
       for (const table of ['filter', 'nat'] as const) {
         metrics.rulesCounted(family, table, { owned: rules.get(table) ?? 0, written: written.get(table) ?? 0 })
       }
@@ -78,14 +84,15 @@ export function createFamilyReport(family: Family, clock: Clock, log: Log, metri
           log.error('the kernel refuses the rules of a Service; all others are programmed', {
             family,
             service: event.owner,
+            ...(event.what !== undefined && { refused: event.what }),
             error: event.error,
           })
           break
         case 'reinstated':
           log.info('the kernel takes the rules of a Service again', { family, service: event.owner })
           break
-        case 'restore failed':
-          lastFailure = event.error
+        case 'failed':
+          lastFailure = event
           metrics.restoreFailed(family, 'full')
           log.verbose(1, 'a restore failed and is tried another way', { family, error: event.error })
           break
@@ -102,16 +109,16 @@ export function createFamilyReport(family: Family, clock: Clock, log: Log, metri
           event satisfies never
       }
     },
-    lastFailure: () => lastFailure,
+    lastFailure: () => lastFailure && `# ${lastFailure.error.message}\n${lastFailure.payload?.() ?? ''}`,
   }
 }
 
-function tellDrift(findings: readonly DriftFinding[], family: Family, log: Log, metrics: DaemonMetrics): void {
+function tellDrift(findings: readonly Finding[], family: Family, log: Log, metrics: DaemonMetrics): void {
   for (const { kind } of findings) metrics.driftFound(family, kind)
-  const wrong = findings.filter(({ kind }) => kind !== 'stale chain')
-  for (const { kind, table, chain, owner } of wrong.slice(0, NAMED_FINDINGS)) {
-    log.warn('somebody changed our rules; they are repaired', { family, kind, table, chain, service: owner })
+  const wrong = findings.filter(({ kind }) => !kind.startsWith('stale '))
+  for (const { owner, ...place } of wrong.slice(0, NAMED_FINDINGS)) {
+    log.warn('somebody changed our rules; they are repaired', { family, ...place, service: owner })
   }
   const rest = wrong.length - NAMED_FINDINGS
-  if (rest > 0) log.warn('somebody changed more of our rules; they are repaired', { family, chains: rest })
+  if (rest > 0) log.warn('somebody changed more of our rules; they are repaired', { family, findings: rest })
 }

@@ -1,23 +1,21 @@
 // One IP family of the daemon: Snapshots and node facts in, a kernel that has the rules out. Decides why and when there is
 // a sync, and what happens around it.
 import type { Hands } from '../host/hands.ts'
-import { createCompiler } from '../iptables/compile.ts'
-import type { Program } from '../iptables/program.ts'
 import type { Clock } from '../kube/clock.ts'
 import type { Family } from '../model/address.ts'
 import type { ProxyConfig } from '../model/config.ts'
 import type { NodeFacts } from '../model/node.ts'
+import type { ObjectKey } from '../model/object-name.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { PROBE_SHARE, READ_BACK_SHARE } from '../sync/drift.ts'
 import type { LookReport, StrangerSources } from '../sync/drift-look.ts'
-import type { RestoreError } from '../sync/kernel-access.ts'
 import { createPacer } from '../sync/pacer.ts'
-import { createSyncer } from '../sync/syncer.ts'
 import type { IptablesVariant } from '../sync/variant.ts'
 import { createConntrackCleaner } from './conntrack-cleaner.ts'
 import { createFamilyReport, type SyncAttempt } from './family-report.ts'
 import type { Log } from './log.ts'
 import type { DaemonMetrics } from './metrics.ts'
+import type { Finding, Mode, ModeProgram } from './mode.ts'
 import type { DriftIntervals } from './options.ts'
 import { lookRepeatedly, type RepeatedLook } from './repeated-look.ts'
 
@@ -51,24 +49,32 @@ export interface FamilySync {
 }
 
 export interface ShownRules {
-  readonly applied?: Program
-  readonly pending?: Program
-  readonly failed?: RestoreError
+  readonly applied?: ShownProgram
+  /** What is not programmed yet. */
+  readonly pending?: ShownProgram
+  /** What was refused, as text. */
+  readonly failed?: string
+}
+
+export interface ShownProgram {
+  readonly family: Family
+  readonly print: (service: ObjectKey | undefined) => Generator<string>
 }
 
 /** kube-proxy's longest time without a sync. */
 const LONGEST_INTERVAL_MS = 3_600_000
 
-export function startFamily(options: FamilyOptions): FamilySync {
+export function startFamily<P extends ModeProgram>(options: FamilyOptions, mode: Mode<P>): FamilySync {
   const { family, config, clock, log, metrics, drift, signal } = options
-  const report = createFamilyReport(family, clock, log, metrics)
-  const syncer = createSyncer({ ...options, now: clock.now, onEvent: report.event })
+  const report = createFamilyReport(family, { clock, log, metrics, measure: mode.createMeter() })
+  const syncer = mode.createSyncer({ ...options, now: clock.now, onEvent: report.event })
   const cleanConntrack = createConntrackCleaner(options)
   const reasons = new Set<string>()
-  let compiler: ReturnType<typeof createCompiler> | undefined
+  let compiler: ReturnType<Mode<P>['createCompiler']> | undefined
   let snapshot: Snapshot | undefined
   let triggerTimes: readonly number[] = []
-  let applied: Program | undefined
+  let applied: P | undefined
+  const show = (program: P): ShownProgram => ({ family, print: (service) => mode.printRules(program, service) })
 
   const pacer = createPacer(
     { minInterval: config.minSyncPeriod, retryInterval: config.syncPeriod, maxInterval: LONGEST_INTERVAL_MS },
@@ -90,7 +96,7 @@ export function startFamily(options: FamilyOptions): FamilySync {
     pacer.request()
   }
 
-  async function look(find: () => Promise<LookReport>): Promise<number> {
+  async function look(find: () => Promise<LookReport<Finding>>): Promise<number> {
     try {
       const { findings, tookMs } = await find()
       if (findings.length > 0) request('drift')
@@ -122,7 +128,7 @@ export function startFamily(options: FamilyOptions): FamilySync {
     }
   }
 
-  async function bring(current: Snapshot, compile: (from: Snapshot) => Program, attempt: SyncAttempt): Promise<void> {
+  async function bring(current: Snapshot, compile: (from: Snapshot) => P, attempt: SyncAttempt): Promise<void> {
     const program = compile(current)
     report.compiled(attempt)
     if (options.printPlan === undefined) {
@@ -140,7 +146,7 @@ export function startFamily(options: FamilyOptions): FamilySync {
 
   return {
     setNode: (node) => {
-      compiler = createCompiler(config, node, family)
+      compiler = mode.createCompiler(config, node, family)
       request('node changed')
     },
     setSnapshot: (next, times) => {
@@ -150,9 +156,11 @@ export function startFamily(options: FamilyOptions): FamilySync {
     },
     shown: () => {
       const failed = report.lastFailure()
+      const wanted = snapshot === undefined ? undefined : compiler?.(snapshot)
+      const isPending = wanted !== undefined && wanted.servicePorts !== applied?.servicePorts
       return {
-        ...(applied !== undefined && { applied }),
-        ...(snapshot !== undefined && compiler !== undefined && { pending: compiler(snapshot) }),
+        ...(applied !== undefined && { applied: show(applied) }),
+        ...(isPending && { pending: show(wanted) }),
         ...(failed !== undefined && { failed }),
       }
     },

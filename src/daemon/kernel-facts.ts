@@ -61,11 +61,13 @@ async function readVariant(hands: Pick<Hands, 'run'>, variant: IptablesVariant):
     FAMILIES.map((family) =>
       hands.run({ argv: [toolsOf(variant, family).save], timeoutMs: TIMEOUT_MS }).then(
         ({ stdout }) => stdout,
-        (error: unknown) => refuseOther(error, ''),
+        (error: unknown) => refuseOther(error, undefined),
       ),
     ),
   )
-  return { installed: true, saved: saves.join('') }
+  // A kernel may well be without IPv6.
+  const unsupported = saves.every((saved) => saved === undefined)
+  return { installed: true, saved: saves.join(''), ...(unsupported && { unsupported }) }
 }
 
 /** A tool that fails is an answer; that the helper process died is none. */

@@ -1,6 +1,7 @@
 // What `sluice run` is asked to do.
 import type { EffectiveProxyConfig } from '../kube/proxy-config-effective.ts'
 import type { ProxyConfig } from '../model/config.ts'
+import type { TerminationLimits } from '../sync/ipvs/terminations.ts'
 import type { IptablesVariant } from '../sync/variant.ts'
 import type { Log } from './log.ts'
 
@@ -19,6 +20,10 @@ export interface DaemonOptions {
   readonly variant?: IptablesVariant
   readonly task: DaemonTask
   readonly drift: DriftIntervals
+  /** How removed endpoints finish their connections in IPVS mode. */
+  readonly termination: Partial<TerminationLimits>
+  /** Milliseconds that connections through IPVS may go on after a change to another mode. */
+  readonly modeDrainMs: number
   /** Serve /debug/rules. */
   readonly debugRules: boolean
   readonly log: Log

@@ -18,6 +18,7 @@ import { openClusterSource, type Source, type SourceOptions } from './cluster-so
 import { type Daemon, DaemonFailure } from './daemon.ts'
 import { openDirectorySource } from './directory-source.ts'
 import type { FamilySync } from './family.ts'
+import { checkIpvs, prepareIpvs } from './ipvs-preflight.ts'
 import { findVariant } from './kernel-facts.ts'
 import { createMetrics } from './metrics.ts'
 import { type NodeTracker, trackNode } from './node-tracker.ts'
@@ -178,11 +179,15 @@ async function probeHost({ options, hands }: Daemon): Promise<Host> {
 async function prepareHost({ options, hands, nodeName }: Daemon, node: Node | undefined, host: Host): Promise<void> {
   const { config, log } = options
   const { facts } = describeNode(nodeName, node, config, host)
-  const { localhostNodePorts } = settingsFor(config, facts, 'ipv4')
+  const isIpvs = config.mode === 'ipvs'
+  const isDryRun = options.printPlan !== undefined
+  if (isIpvs) await checkIpvs(hands, config.ipvs.scheduler, isDryRun)
+  const localhostNodePorts = !isIpvs && settingsFor(config, facts, 'ipv4').localhostNodePorts
   const needs = { conntrack: config.conntrack, cpus: await countCpus(), localhostNodePorts }
   const steps = planSysctls(needs, await readConntrackSysctls(hands))
   for (const { path, value, why } of steps) log.info('kernel setting', { path, value, why })
-  if (options.printPlan === undefined) await applySysctls(steps)
+  if (!isDryRun) await applySysctls(steps)
+  if (isIpvs) await prepareIpvs(hands, config.ipvs, { log, isDryRun })
 }
 
 /** Where nothing has used connection tracking yet its settings are not there: then its module is asked for. */

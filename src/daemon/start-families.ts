@@ -11,7 +11,10 @@ import { cleanNftables } from './clean-up.ts'
 import type { Source } from './cluster-source.ts'
 import { type Daemon, DaemonFailure } from './daemon.ts'
 import { createEvents, type Events } from './events.ts'
-import { type FamilySync, startFamily } from './family.ts'
+import { type FamilyOptions, type FamilySync, startFamily } from './family.ts'
+import { IPTABLES_MODE } from './iptables-mode.ts'
+import { drainLeftovers } from './ipvs-leftovers.ts'
+import { createIpvsMode } from './ipvs-mode.ts'
 import { findFamilies } from './kernel-facts.ts'
 import type { ProxyHealth } from './proxy-health-server.ts'
 import { startServers } from './servers.ts'
@@ -33,6 +36,8 @@ export interface StartedFamilies {
 }
 
 const clock = SYSTEM_CLOCK
+const IPVS_DEPRECATION =
+  'Kubernetes deprecates mode ipvs of kube-proxy, may remove it, and recommends nftables; sluice serves ipvs and iptables'
 
 export async function startFamilies(daemon: FamiliesOptions): Promise<StartedFamilies> {
   const { options, hands, variant, facts, closers } = daemon
@@ -59,8 +64,19 @@ export async function startFamilies(daemon: FamiliesOptions): Promise<StartedFam
     const listeners = startServers({ ...daemon, clock, events, debugRules, onFatal: daemon.fail })
     for (const listener of listeners) closers.push(() => listener.close())
     events.starting()
+    if (config.mode === 'ipvs') {
+      log.warn(IPVS_DEPRECATION)
+      events.ipvsDeprecated(IPVS_DEPRECATION)
+    } else void drainIpvs(daemon, allSynced)
   }
   return { families, allSynced }
+}
+
+/** New connections go through the rules from the first sync on. */
+async function drainIpvs({ options, hands, signal }: FamiliesOptions, synced: Promise<unknown>): Promise<void> {
+  const { log, config, modeDrainMs: boundMs } = options
+  await synced
+  await drainLeftovers({ hands, clock, log, excludeCIDRs: config.ipvs.excludeCIDRs, boundMs, signal })
 }
 
 function startOne(
@@ -84,7 +100,7 @@ function startOne(
   const synced = new Promise<void>((resolve) => {
     tellSynced = resolve
   })
-  const sync = startFamily({
+  const familyOptions: FamilyOptions = {
     family,
     config,
     variant,
@@ -102,7 +118,11 @@ function startOne(
       if (options.printPlan === undefined) void serviceHealth.sync(findHealthChecks(snapshot.services))
       tellSynced()
     },
-  })
+  }
+  const sync =
+    config.mode === 'ipvs'
+      ? startFamily(familyOptions, createIpvsMode(options.termination))
+      : startFamily(familyOptions, IPTABLES_MODE)
   closers.push(() => sync.stop())
   sync.setNode(facts)
   return { family: sync, synced }

@@ -45,6 +45,21 @@ test('the start is a Normal event about the Node, in namespace default', async (
   ])
 })
 
+test('mode ipvs is a Warning about the Node', async () => {
+  const { events, sent } = create()
+  events.ipvsDeprecated('it may go')
+  await events.flush()
+  expect(sent.map(({ body }) => body)).toMatchObject([
+    {
+      type: 'Warning',
+      reason: 'IPVSDeprecation',
+      action: 'StartKubeProxy',
+      note: 'it may go',
+      regarding: { kind: 'Node', name: 'node1' },
+    },
+  ])
+})
+
 test('listeners that fail are Warnings about the Node with the error', async () => {
   const { events, sent } = create()
   events.healthServerFailed(new Error('listen EADDRINUSE'))
