@@ -1,13 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
-/** They use a kernel, and time: one file after the other, so that none disturbs another. */
+/** They use this machine's kernel, and time: one file after the other, so that none disturbs another. */
 const KERNEL = [
   'test/cli/daemon.test.ts',
   'test/daemon-kernel/**/*.test.ts',
   'test/kernel/**/*.test.ts',
-  'test/second-kernel/**/*.test.ts',
   'test/traffic/**/*.test.ts',
 ]
+
+/** They run in kernels of their own. */
+const SECOND_KERNEL = ['test/second-kernel/**/*.test.ts']
 
 export default defineConfig({
   test: {
@@ -16,8 +18,9 @@ export default defineConfig({
     hookTimeout: 300_000,
     expect: { poll: { timeout: 30_000 } },
     projects: [
-      { extends: true, test: { name: 'pure', include: ['test/**/*.test.ts'], exclude: KERNEL } },
+      { extends: true, test: { name: 'pure', include: ['test/**/*.test.ts'], exclude: [...KERNEL, ...SECOND_KERNEL] } },
       { extends: true, test: { name: 'kernel', include: KERNEL, fileParallelism: false, maxConcurrency: 3 } },
+      { extends: true, test: { name: 'second-kernel', include: SECOND_KERNEL, fileParallelism: false } },
     ],
   },
 })

@@ -1,6 +1,7 @@
 // Proof on a real kernel: what `sluice render` writes for every golden case is loaded into an empty network namespace
 // with the real iptables-restore, in both variants and families, and what the kernel then holds must be the recorded
-// rules, byte for byte. Arguments limit the run to cases whose folder contains one of them.
+// rules, byte for byte. IPVS mode follows in the second kernel (kernel-roundtrip-ipvs.ts). Arguments limit the run to
+// cases whose folder contains one of them.
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, release, tmpdir } from 'node:os'
@@ -12,6 +13,7 @@ import { CommandError, runCommand } from '../src/host/exec.ts'
 import { parseSave } from '../src/iptables/parse.ts'
 import { canonicalise, printSave } from '../src/iptables/print.ts'
 import { FAMILIES, type Family } from '../src/model/address.ts'
+import { SECOND_KERNEL_PROBE, tripIpvs } from './kernel-roundtrip-ipvs.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const GOLDENS = path.join(ROOT, 'rules-golden')
@@ -57,18 +59,18 @@ async function main(words: readonly string[]): Promise<void> {
   const scratch = await mkdtemp(path.join(tmpdir(), 'sluice-roundtrip-'))
   try {
     const kernel = await probeKernel(scratch)
-    const cases = (await listCases()).filter(
-      (folder) => words.length === 0 || words.some((word) => folder.includes(word)),
-    )
+    const isWanted = (folder: string) => words.length === 0 || words.some((word) => folder.includes(word))
+    const cases = (await listCases()).filter(isWanted)
     const tally: Tally = { passed: 0, failures: [], untested: [...(kernel?.missing ?? [NO_NAMESPACE])] }
-    if (cases.length === 0) tally.failures.push(`no case found under ${GOLDENS}`)
     if (kernel !== undefined) await runAll(cases, scratch, kernel, tally)
+    const ipvsCases = await runIpvs(isWanted, tally)
+    if (cases.length + ipvsCases === 0) tally.failures.push(`no case found under ${GOLDENS}`)
     for (const failure of tally.failures) console.error(`${failure}\n`)
     for (const sentence of tally.untested) console.log(`NOT TESTED: ${sentence}`)
     const where = `kernel ${release()}, iptables-${kernel?.variants.join(' and iptables-') ?? 'none'}`
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
     console.log(
-      `kernel round trip of ${cases.length} cases: ${tally.passed} passed, ${tally.failures.length} failed (${where}, ${seconds} s)`,
+      `kernel round trip of ${cases.length} cases of iptables mode and ${ipvsCases} of IPVS mode: ${tally.passed} passed, ${tally.failures.length} failed (${where}, ${seconds} s)`,
     )
     const incomplete = tally.untested.length > 0 && process.env['CI'] === 'true'
     process.exitCode = tally.failures.length > 0 || incomplete ? 1 : 0
@@ -148,6 +150,20 @@ async function renderCase(folder: string, out: string, kernel: Kernel): Promise<
   const node = ['--host', host, '--node', nodeName, ...(kernel.counters ? [] : ['--features', 'nfacct=false'])]
   const command = path.join(ROOT, 'scripts', 'sluice.mjs')
   await promisify(execFile)(process.execPath, [command, 'render', ...input, ...node, '--out', out, '--keep-going'])
+}
+
+/** How many cases there were. */
+async function runIpvs(isWanted: (folder: string) => boolean, tally: Tally): Promise<number> {
+  const lacking = await problemOf(SECOND_KERNEL_PROBE)
+  if (lacking !== undefined) {
+    tally.untested.push(`IPVS mode in the second kernel: ${lacking}`)
+    return 0
+  }
+  const { cases, passed, failures } = await tripIpvs(GOLDENS, isWanted)
+  tally.passed += passed
+  for (const { name, expected, actual } of failures)
+    tally.failures.push(`ipvs ${name}:\n${shownDiff(expected, actual)}`)
+  return cases
 }
 
 interface Attempt {

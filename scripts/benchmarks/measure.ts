@@ -8,6 +8,12 @@ export function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }
 
+/** `share` from 0 to 1. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
 /** Milliseconds of each of `runs` calls; the last result is kept until then, as a program would. */
 export function time(runs: number, work: () => unknown): readonly number[] {
   return Array.from({ length: runs }, () => {

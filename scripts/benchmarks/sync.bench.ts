@@ -1,13 +1,16 @@
 // What keeping a kernel right costs: `sluice run` itself against the API server's test double, in a network namespace.
-// Cold start, repair of a flush, and single changes, beside the bare tools in the same kernel. Needs root.
+// Cold start, repair of a flush, and single changes, beside the bare tools in the same kernel. Needs root. With
+// `--mode ipvs` the syncer of that mode in the second kernel: sync-ipvs.ts.
 import { execFileSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import type { IptablesVariant } from '../../src/sync/variant.ts'
-import { median, printTable, writeResults } from './measure.ts'
+import { median, percentile, printTable, writeResults } from './measure.ts'
+import { benchIpvs } from './sync-ipvs.ts'
 import { type RoundFigures, runRound } from './sync-round.ts'
 
 const { values } = parseArgs({
   options: {
+    mode: { type: 'string', default: 'iptables' },
     sizes: { type: 'string', default: '1000,2000,10000' },
     variants: { type: 'string', default: 'nft,legacy' },
     starts: { type: 'string', default: '3' },
@@ -25,7 +28,8 @@ if (values.round) {
     changes: Number(values.changes),
   })
   console.log(JSON.stringify(figures))
-} else runAll()
+} else if (values.mode === 'ipvs') benchIpvs(values)
+else runAll()
 
 function runAll(): void {
   const rounds = values.variants
@@ -94,11 +98,6 @@ function inNamespace(services: string, variant: IptablesVariant): RoundFigures {
   const argv = ['-n', process.execPath, script, ...round, ...repeats]
   const text = execFileSync('unshare', argv, { encoding: 'utf8', maxBuffer: 1e8, stdio: ['ignore', 'pipe', 'inherit'] })
   return JSON.parse(text) as RoundFigures
-}
-
-function percentile(numbers: readonly number[], share: number): number {
-  const sorted = numbers.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 
 function ratio({ apply, floor }: { readonly apply: readonly number[]; readonly floor: readonly number[] }): string {

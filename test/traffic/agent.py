@@ -8,6 +8,8 @@ A server answers with one line: its name, the address and the port that it sees 
 import errno
 import json
 import socket
+import struct
+import subprocess
 import sys
 import threading
 import time
@@ -48,6 +50,19 @@ def open_socket(protocol, family):
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, getattr(socket, "IPV6_RECVERR", 25), 1)
     return made
+
+
+# --- programs
+
+
+def run_programs(request):
+    """One after the other, in this namespace; less costly than to enter it for each from outside."""
+    for program in request["programs"]:
+        done = subprocess.run(program["argv"], input=program["stdin"].encode(), capture_output=True, check=False)
+        said = done.stderr.decode(errors="replace").strip()
+        if said != program["says"] and (done.returncode != 0 or said):
+            raise RuntimeError(f"{' '.join(program['argv'])} exited with {done.returncode}: {said}")
+    answer(request)
 
 
 # --- servers
@@ -137,6 +152,8 @@ def dial(request):
     client = open_socket(protocol, family_of(to))
     try:
         client.settimeout(request["timeoutMs"] / 1000)
+        if request.get("resets"):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if "source" in request or "sourcePort" in request:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             client.bind((request.get("source", "::" if ":" in to else "0.0.0.0"), request.get("sourcePort", 0)))
@@ -205,6 +222,7 @@ class Run:
     def __init__(self, request):
         self.request = request
         self.counts = {}
+        self.asked = 0
         self.lock = threading.Lock()
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.ask_often, daemon=True)
@@ -215,7 +233,7 @@ class Run:
         while not self.ended.is_set():
             started = time.monotonic()
             try:
-                client = kept or dial(self.request)
+                client = kept or dial(self.next_request())
                 if self.request["keep"]:
                     kept = client
                     outcome = ask(client)
@@ -228,6 +246,13 @@ class Run:
             self.ended.wait(max(0.0, self.request["everyMs"] / 1000 - (time.monotonic() - started)))
         if kept is not None:
             kept.close()
+
+    def next_request(self):
+        ports = self.request.get("sourcePorts")
+        if not ports:
+            return self.request
+        self.asked += 1
+        return {**self.request, "sourcePort": ports[self.asked % len(ports)]}
 
     def count(self, name):
         with self.lock:
@@ -257,6 +282,7 @@ def end_run(request):
 
 
 ACTIONS = {
+    "runPrograms": run_programs,
     "listen": listen,
     "unlisten": unlisten,
     "connect": connect,

@@ -29,6 +29,8 @@ export interface Question {
   readonly sourcePort?: number
   /** ANSWER_MS when absent. Shorter only where silence is expected. */
   readonly timeoutMs?: number
+  /** TCP: ends with a reset, so that this end remembers nothing of it. */
+  readonly resets?: boolean
 }
 
 /** A connection that stays. */
@@ -52,11 +54,20 @@ export interface RunQuestion extends Question {
   readonly everyMs: number
   /** Always from the same socket; otherwise each time from a new one. */
   readonly keep: boolean
+  /** One after the other, and again. */
+  readonly sourcePorts?: readonly number[]
 }
 
 export interface ExecResult {
   readonly stdout: string
   readonly stderr: string
+}
+
+export interface Program {
+  readonly argv: readonly [string, ...string[]]
+  readonly stdin: string
+  /** A complaint that is as expected, whatever the exit status. */
+  readonly says?: string
 }
 
 export interface Namespace {
@@ -65,6 +76,8 @@ export interface Namespace {
   readonly pid: number
   /** Runs a program in the namespace. Rejects when it fails, with what it said. */
   exec(argv: readonly [string, ...string[]], stdin?: string): Promise<ExecResult>
+  /** Runs programs, one after the other; for where starting one is dear. Rejects when one fails or complains. */
+  runPrograms(programs: readonly Program[]): Promise<void>
   /** Serves on all addresses of both families, until `unlisten`. */
   listen(port: number, protocol?: Transport): Promise<void>
   unlisten(port: number, protocol?: Transport): Promise<void>
@@ -94,6 +107,9 @@ export async function createNamespace(name: string): Promise<Namespace> {
     name,
     pid,
     exec,
+    runPrograms: async (programs) => {
+      await ask({ do: 'runPrograms', programs: programs.map((program) => ({ says: '', ...program })) })
+    },
     listen: async (port, protocol = 'tcp') => void (await ask({ do: 'listen', port, protocol })),
     unlisten: async (port, protocol = 'tcp') => void (await ask({ do: 'unlisten', port, protocol })),
     connect: async (question) => asOutcome(await ask({ do: 'connect', ...withDefaults(question) })),

@@ -11,6 +11,10 @@ import {
   printPayload,
   type Snapshot,
 } from '../../src/index.ts'
+import { compileIpvs } from '../../src/ipvs/compile.ts'
+import { printNodeRestore } from '../../src/ipvs/print-node.ts'
+import { showState } from '../../src/ipvs/shown-state.ts'
+import { loadIpvs } from './ipvs-node.ts'
 import { ADDRESSES, type Laboratory, NODES } from './laboratory.ts'
 
 export type Manifest = Readonly<Record<string, unknown>>
@@ -128,26 +132,39 @@ export async function programNodes(
   objects: readonly Manifest[],
   change: Partial<ProxyConfig> = {},
 ): Promise<void> {
-  const raw = [...INDEXES.map(nodeObject), ...objects].map((value) => ({ value, at: {} }))
-  const { snapshot, issues } = assembleSnapshot(raw)
-  const errors = issues.filter(({ severity }) => severity === 'error')
-  if (errors.length > 0) throw new Error(`the described cluster is wrong: ${JSON.stringify(errors)}`)
+  const snapshot = snapshotFor(objects)
   await Promise.all(
     lab.nodes.map(async (node, index) => {
-      const payloads = families.map((family) => [family, payloadFor(snapshot, index, family, change)] as const)
-      await node.applyRules(Object.fromEntries(payloads))
+      const { config, facts } = factsFor(snapshot, index, change)
+      if (lab.mode === 'ipvs') {
+        const states = families.map((family) => showState(compileIpvs(snapshot, config, facts, family)))
+        await loadIpvs(node, printNodeRestore(states))
+      } else {
+        const payloads = families.map(
+          (family) => [family, printPayload(compile(snapshot, config, facts, family))] as const,
+        )
+        await node.applyRules(Object.fromEntries(payloads))
+      }
       await node.flushConntrack('udp')
     }),
   )
 }
 
-function payloadFor(snapshot: Snapshot, node: number, family: Family, change: Partial<ProxyConfig>): string {
+/** The objects and all nodes. */
+export function snapshotFor(objects: readonly Manifest[]): Snapshot {
+  const raw = [...INDEXES.map(nodeObject), ...objects].map((value) => ({ value, at: {} }))
+  const { snapshot, issues } = assembleSnapshot(raw)
+  const errors = issues.filter(({ severity }) => severity === 'error')
+  if (errors.length > 0) throw new Error(`the described cluster is wrong: ${JSON.stringify(errors)}`)
+  return snapshot
+}
+
+export function factsFor(snapshot: Snapshot, node: number, change: Partial<ProxyConfig>) {
   const clusterCIDRs = [ADDRESSES.ipv4, ADDRESSES.ipv6].map(({ podCIDR }) => podCIDR as Cidr)
   const config: ProxyConfig = { ...defaultProxyConfig(), clusterCIDRs, ...change }
   const plans = [ADDRESSES.ipv4, ADDRESSES.ipv6]
   const addresses = plans.flatMap((plan) => [plan.loopback, plan.node(node), plan.secondary(node)] as Ip[])
   // Counters are not of interest here, and a namespace would have to make them first.
   const host = { addresses, features: { nfacct: false, randomFully: true, tcpBeLiberal: false } }
-  const { facts } = describeNode(nodeName(node), snapshot.nodes.get(nodeName(node)), config, host)
-  return printPayload(compile(snapshot, config, facts, family))
+  return { config, facts: describeNode(nodeName(node), snapshot.nodes.get(nodeName(node)), config, host).facts }
 }

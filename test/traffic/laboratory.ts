@@ -58,7 +58,11 @@ export interface LabNode extends Namespace {
   flushConntrack(protocol?: 'udp'): Promise<void>
 }
 
+/** How nodes are programmed. */
+export type LabMode = 'iptables' | 'ipvs'
+
 export interface Laboratory extends AsyncDisposable {
+  readonly mode: LabMode
   node(index: number): LabNode
   pod(node: number, index: number): Namespace
   readonly outside: Namespace
@@ -73,6 +77,8 @@ export interface LaboratoryOptions {
   readonly variant?: 'nft' | 'legacy'
   /** False: `flushConntrack` does nothing, which saves processes where each is dear and no flow outlives its question. */
   readonly forgetsFlows?: boolean
+  /** iptables when absent; ipvs only where the kernel has its module loaded. */
+  readonly mode?: LabMode
 }
 
 /** Why there can be no laboratory here; undefined when there can. */
@@ -99,7 +105,10 @@ export async function createLaboratory(options: LaboratoryOptions = {}): Promise
     const nodes = others.slice(0, NODES).map((namespace) => asNode(namespace, options))
     const pods = others.slice(NODES)
     await connectEverything(fabric, outside, nodes, pods)
+    const { mode = 'iptables' } = options
+    if (mode === 'ipvs') await Promise.all(nodes.map((node) => sysctl(node, IPVS_SYSCTLS)))
     return {
+      mode,
       node: (index) => at(nodes, index),
       pod: (node, index) => at(pods, node * PODS_PER_NODE + index),
       outside,
@@ -254,6 +263,13 @@ const ROUTER_SYSCTLS: Readonly<Record<string, string>> = {
   'net/ipv4/conf/all/route_localnet': '1',
   'net/bridge/bridge-nf-call-iptables': '1',
   'net/bridge/bridge-nf-call-ip6tables': '1',
+}
+
+/** What the agent sets in IPVS mode (src/sync/ipvs/kernel-settings.ts has the reasons). */
+const IPVS_SYSCTLS: Readonly<Record<string, string>> = {
+  'net/ipv4/vs/conntrack': '1',
+  'net/ipv4/vs/expire_nodest_conn': '1',
+  'net/ipv4/vs/expire_quiescent_template': '1',
 }
 
 /** Settings that the kernel does not have, such as those of bridges without br_netfilter, are left out. */

@@ -44,7 +44,16 @@ export async function startAgents(lab: Laboratory, variant: Variant, program: st
   await mkdir(manifests)
   const clusterCIDR = FAMILIES.map((family) => ADDRESSES[family].podCIDR).join(',')
   const agents = lab.nodes.map((node, index) =>
-    createNodeAgent({ node, name: nodeName(index), variant, folder, manifests, clusterCIDR, program }),
+    createNodeAgent({
+      node,
+      name: nodeName(index),
+      variant,
+      folder,
+      manifests,
+      clusterCIDR,
+      program,
+      mode: lab.mode,
+    }),
   )
   let port = FIRST_MARKER_PORT
 
@@ -58,8 +67,12 @@ export async function startAgents(lab: Laboratory, variant: Variant, program: st
     const half = path.join(folder, 'half.yaml')
     await writeFile(half, all.map((object) => `---\n${JSON.stringify(object)}\n`).join(''))
     await rename(half, path.join(manifests, 'cluster.yaml'))
-    const places = agents.flatMap((agent) => FAMILIES.map((family) => ({ agent, family })))
-    await Promise.all(places.map(({ agent, family }) => expectMarker(agent, family, port)))
+    const places = agents.flatMap((agent, node) => FAMILIES.map((family) => ({ agent, family, node })))
+    await Promise.all(
+      places.map(({ agent, family, node }) =>
+        lab.mode === 'ipvs' ? expectMarkedServer(lab.node(node), family, port) : expectMarker(agent, family, port),
+      ),
+    )
   }
   const startMissing = async () => {
     await Promise.all(agents.filter((agent) => !agent.isRunning()).map((agent) => agent.start()))
@@ -96,6 +109,17 @@ export async function startAgents(lab: Laboratory, variant: Variant, program: st
 
 /** An agent that starts anew on a busy machine takes several seconds. */
 const PROGRAMMED_MS = 60_000
+
+/** In IPVS mode a Service without endpoints has no rule, but a virtual server without real servers. */
+async function expectMarkedServer(node: Namespace, family: Family, port: number): Promise<void> {
+  const ip = ADDRESSES[family].clusterIP(MARKER_NUMBER)
+  const name = `-A -t ${family === 'ipv4' ? ip : `[${ip}]`}:${port} `
+  const look = async () => {
+    const { stdout } = await node.exec(['ipvsadm', '-Sn'])
+    if (!stdout.includes(name)) throw new Error(`the virtual servers are not those of the manifests: no ${name}`)
+  }
+  await eventually(look, { withinMs: 2 * PROGRAMMED_MS, everyMs: 200 })
+}
 
 async function expectMarker(agent: NodeAgent, family: Family, port: number): Promise<void> {
   const look = async () => {

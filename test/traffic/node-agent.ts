@@ -9,6 +9,7 @@ import type { Family } from '../../src/index.ts'
 import { toolsOf } from '../../src/sync/variant.ts'
 import type { Namespace } from './agent.ts'
 import { eventually } from './eventually.ts'
+import type { LabMode } from './laboratory.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
 
@@ -34,6 +35,8 @@ export interface NodeAgentOptions {
   /** The manifests. */
   readonly manifests: string
   readonly clusterCIDR: string
+  /** iptables when absent. */
+  readonly mode?: LabMode
   /** sluice. */
   readonly program: string
 }
@@ -117,11 +120,11 @@ export function isSync({ msg }: LogLine): boolean {
   return msg === 'synced rules' || msg === 'rules are as they should be'
 }
 
-function configOf({ name, clusterCIDR }: NodeAgentOptions): unknown {
+function configOf({ name, clusterCIDR, mode = 'iptables' }: NodeAgentOptions): unknown {
   return {
     apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
     kind: 'KubeProxyConfiguration',
-    mode: 'iptables',
+    mode,
     hostnameOverride: name,
     clusterCIDR,
     // Only the machine's first namespace may size the connection table.

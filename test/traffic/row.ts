@@ -126,6 +126,11 @@ export async function expectDropped(from: Namespace, target: Target): Promise<vo
   await expectFiveTimes(from, target, ['timeout'])
 }
 
+/** What a Local policy leaves without endpoints: iptables mode drops it, IPVS says that nobody is there. */
+export async function expectNoneHere({ lab }: Pick<Bench, 'lab'>, from: Namespace, target: Target): Promise<void> {
+  await (lab.mode === 'ipvs' ? expectUnserved(from, target) : expectDropped(from, target))
+}
+
 /** No server answers, in whichever way: an address that is not served any more leads nowhere. */
 export async function expectUnserved(from: Namespace, target: Target): Promise<void> {
   await expectFiveTimes(from, target, ['timeout', 'refused', 'error'])

@@ -93,9 +93,11 @@ async function localNodes(bench: Bench): Promise<void> {
 async function localFromPods(bench: Bench): Promise<void> {
   const { lab, ips, cluster, slice } = bench
   await cluster(loadBalancer(bench, { externalTrafficPolicy: 'Local' }), slice('a', [POD_00]))
-  for (const client of [lab.pod(0, 1), lab.pod(2, 0), lab.node(2)]) {
+  const clients = [lab.pod(0, 1), lab.pod(2, 0)]
+  for (const client of [...clients, ...(lab.mode === 'ipvs' ? [] : [lab.node(2)])]) {
     await expectServers(client, [ips.external(1), 80], ['pod-0-0'])
   }
+  if (lab.mode === 'ipvs') await expectUnserved(lab.node(2), [ips.external(1), 80])
 }
 
 /** pod-Service, node-Service and endpoint-Service, TCP and UDP. */

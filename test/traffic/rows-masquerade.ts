@@ -2,7 +2,8 @@
 // address it sees, and which endpoints are chosen. Everything goes through node 0, which has one of the two endpoints.
 import { expect } from 'vitest'
 import type { Namespace, Question } from './agent.ts'
-import { ask, type Bench, type Row } from './row.ts'
+import type { LabMode } from './laboratory.ts'
+import { ask, type Bench, expectUnserved, type Row } from './row.ts'
 
 const NODE_PORT = 30080
 const LOCAL = 'pod-0-0'
@@ -21,12 +22,13 @@ interface Expected {
   readonly isMasqueraded: boolean
 }
 
-function expectation(client: Client, frontend: Frontend, policy: Policy): Expected {
+function expectation(client: Client, frontend: Frontend, policy: Policy, mode: LabMode): Expected {
   if (frontend === 'ClusterIP') {
     return { servers: policy === 'iTP:Local' ? [LOCAL] : [LOCAL, REMOTE], isMasqueraded: client !== 'pod' }
   }
   if (policy !== 'eTP:Local') return { servers: [LOCAL, REMOTE], isMasqueraded: true }
-  if (client === 'external') return { servers: [LOCAL], isMasqueraded: false }
+  // IPVS has one list of endpoints for everybody, and one rule for them.
+  if (client === 'external' || mode === 'ipvs') return { servers: [LOCAL], isMasqueraded: false }
   // What comes from inside is not restricted to local endpoints.
   return { servers: [LOCAL, REMOTE], isMasqueraded: client !== 'pod' }
 }
@@ -34,9 +36,13 @@ function expectation(client: Client, frontend: Frontend, policy: Policy): Expect
 function hold(client: Client, frontend: Frontend, policy: Policy): (bench: Bench) => Promise<void> {
   return async (bench) => {
     await program(bench, policy)
-    const { servers, isMasqueraded } = expectation(client, frontend, policy)
+    const { servers, isMasqueraded } = expectation(client, frontend, policy, bench.lab.mode)
     const [from, source] = clientOf(bench, client)
     const [to, port] = targetOf(bench, client, frontend)
+    if (bench.lab.mode === 'ipvs' && client === 'localhost') {
+      await expectUnserved(from, [to, port])
+      return
+    }
     const seen = new Map<string, Set<string>>()
     for (let asked = 0; asked < ENOUGH && (asked < 10 || seen.size < servers.length); asked++) {
       const outcome = await ask(from, [to, port], source)

@@ -16,7 +16,9 @@ async function nodePort({ lab, family, ips, cluster, service, slice }: Bench): P
   }
   await expectServers(lab.outside, [ips.secondary(2), NODE_PORT], servers)
   await expectServers(lab.pod(0, 0), [ips.clusterIP(1), 80], servers)
-  if (family === 'ipv4') await expectServers(lab.node(0), [ips.loopback, NODE_PORT], servers)
+  if (family !== 'ipv4') return
+  if (lab.mode === 'ipvs') await expectUnserved(lab.node(0), [ips.loopback, NODE_PORT])
+  else await expectServers(lab.node(0), [ips.loopback, NODE_PORT], servers)
 }
 
 async function nodePortAddresses({ lab, ips, configuredCluster, service, slice }: Bench): Promise<void> {

@@ -1,26 +1,37 @@
 // Rows about traffic policies.
-import { type Bench, expectClient, expectDropped, expectServers, NODE_SERVER_PORT, type Row } from './row.ts'
+import {
+  type Bench,
+  expectClient,
+  expectDropped,
+  expectNoneHere,
+  expectServers,
+  NODE_SERVER_PORT,
+  type Row,
+} from './row.ts'
 
 const NODE_PORT = 30080
 const POD_00 = { node: 0, pod: 0 }
 const INTERNAL_LOCAL = { spec: { internalTrafficPolicy: 'Local' } }
 
-async function podToPod({ lab, ips, cluster, service, slice }: Bench): Promise<void> {
+async function podToPod(bench: Bench): Promise<void> {
+  const { lab, ips, cluster, service, slice } = bench
   await cluster(service('a', INTERNAL_LOCAL), slice('a', [POD_00]))
   await expectServers(lab.pod(0, 1), [ips.clusterIP(1), 80], ['pod-0-0'])
-  await expectDropped(lab.pod(1, 0), [ips.clusterIP(1), 80])
+  await expectNoneHere(bench, lab.pod(1, 0), [ips.clusterIP(1), 80])
 }
 
-async function nodeToPod({ lab, ips, cluster, service, slice }: Bench): Promise<void> {
+async function nodeToPod(bench: Bench): Promise<void> {
+  const { lab, ips, cluster, service, slice } = bench
   await cluster(service('a', INTERNAL_LOCAL), slice('a', [POD_00]))
   await expectServers(lab.node(0), [ips.clusterIP(1), 80], ['pod-0-0'])
-  await expectDropped(lab.node(1), [ips.clusterIP(1), 80])
+  await expectNoneHere(bench, lab.node(1), [ips.clusterIP(1), 80])
 }
 
-async function toHostNetwork({ lab, ips, cluster, service, slice }: Bench): Promise<void> {
+async function toHostNetwork(bench: Bench): Promise<void> {
+  const { lab, ips, cluster, service, slice } = bench
   await cluster(service('a', INTERNAL_LOCAL), slice('a', [{ node: 0 }], { ports: [{ port: NODE_SERVER_PORT }] }))
   for (const client of [lab.pod(0, 0), lab.node(0)]) await expectServers(client, [ips.clusterIP(1), 80], ['node-0'])
-  for (const client of [lab.pod(1, 0), lab.node(1)]) await expectDropped(client, [ips.clusterIP(1), 80])
+  for (const client of [lab.pod(1, 0), lab.node(1)]) await expectNoneHere(bench, client, [ips.clusterIP(1), 80])
 }
 
 function nodePortService({ service }: Bench, externalTrafficPolicy: string) {
