@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-/** They use this machine's kernel, and time: one file after the other, so that none disturbs another. */
+/** They use this machine's kernel or a browser, and time: one file after the other, so that none disturbs another. */
 const KERNEL = [
+  'test/browser/**/*.test.ts',
   'test/cli/daemon.test.ts',
   'test/daemon-kernel/**/*.test.ts',
   'test/kernel/**/*.test.ts',

@@ -1,9 +1,10 @@
 // Makes dist/sluice.bundle.mjs, which is sluice, and dist/hands.bundle.mjs, its helper process, so that a container needs
 // no node_modules. Beside them lie what is loaded only when it is needed (*.chunk.mjs: the daemon must not carry the
-// Kubernetes client of `sluice render`, 14 MB of memory) and the native addon of each architecture.
+// Kubernetes client of `sluice render`, 14 MB of memory), the native addon of each architecture, and the parts of the page
+// of `sluice graph`.
 //
 // Usage: scripts/bundle [FOLDER], dist by default. The folder above must hold package.json, for the version.
-import { copyFileSync, globSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, globSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { type Plugin, rolldown } from 'rolldown'
 
@@ -30,6 +31,7 @@ const CHANGES: readonly Change[] = [
     to: `require('${ADDON}').default`,
   },
   { file: /src\/host\/hands-process\.ts$/, from: '`../hands/main.${extension}`', to: "'./hands.bundle.mjs'" },
+  { file: /src\/cli\/graph-page\.ts$/, from: "'../picture/page/'", to: "'./page/'" },
 ]
 
 async function bundle(folder: string): Promise<void> {
@@ -83,3 +85,4 @@ mkdirSync(folder, { recursive: true })
 for (const stale of globSync('*.{bundle,chunk}.mjs', { cwd: folder })) rmSync(path.join(folder, stale))
 await bundle(folder)
 copyAddons(folder)
+cpSync(path.join(ROOT, 'src/picture/page'), path.join(folder, 'page'), { recursive: true })

@@ -9,16 +9,38 @@ const SOURCES = path.join(import.meta.dirname, '..', 'src')
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   model: [],
   resolve: ['model'],
+  packet: ['model'],
   kube: ['model'],
-  iptables: ['model', 'resolve'],
+  iptables: ['model', 'resolve', 'packet'],
   ipset: ['model'],
-  ipvs: ['model', 'resolve', 'iptables', 'ipset'],
+  ipvs: ['model', 'resolve', 'packet', 'iptables', 'ipset'],
   sync: ['model', 'iptables', 'ipset', 'ipvs'],
   host: ['model'],
   hands: ['model', 'host'],
+  explain: ['model', 'resolve', 'kube', 'iptables', 'ipset', 'ipvs'],
+  compare: ['model', 'resolve', 'iptables', 'ipset', 'ipvs'],
+  lint: ['model', 'iptables', 'ipset', 'ipvs', 'compare'],
+  estimate: ['model', 'iptables', 'ipset', 'ipvs'],
+  picture: ['model', 'iptables', 'ipset', 'ipvs', 'packet'],
   daemon: ['model', 'resolve', 'kube', 'iptables', 'ipset', 'ipvs', 'sync', 'host'],
-  cli: ['model', 'resolve', 'kube', 'iptables', 'ipset', 'ipvs', 'sync', 'host', 'daemon'],
-  '.': ['model', 'resolve', 'kube', 'iptables', 'ipset', 'ipvs', 'host', 'cli'],
+  cli: [
+    'model',
+    'resolve',
+    'kube',
+    'iptables',
+    'ipset',
+    'ipvs',
+    'sync',
+    'host',
+    'daemon',
+    'explain',
+    'packet',
+    'compare',
+    'lint',
+    'estimate',
+    'picture',
+  ],
+  '.': ['model', 'resolve', 'kube', 'iptables', 'ipset', 'ipvs', 'compare', 'explain', 'lint', 'host', 'cli'],
 }
 
 /** The folders whose types a folder may use: what it is handed, or hands over. */
@@ -29,7 +51,20 @@ const ALLOWED_TYPES: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Pure: no clock, no process, no network, no environment, no randomness. */
-const PURE = ['model', 'resolve', 'iptables', 'ipset', 'ipvs', 'sync']
+const PURE = [
+  'model',
+  'resolve',
+  'iptables',
+  'ipset',
+  'ipvs',
+  'sync',
+  'packet',
+  'compare',
+  'lint',
+  'estimate',
+  'explain',
+  'picture',
+]
 const FORBIDDEN_IN_PURE =
   /\b(?:Date|performance|process|setTimeout|setInterval|fetch|console)\b\s*[.(]|Math\.random|new Date/
 

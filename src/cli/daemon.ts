@@ -12,6 +12,7 @@ import { SYSTEM_CLOCK } from '../kube/clock.ts'
 import { ClusterError } from '../kube/cluster-error.ts'
 import { formatConfigProblems } from '../kube/proxy-config-problem.ts'
 import { type GivenFlags, resolveProxyConfig } from '../kube/proxy-flags.ts'
+import { findSettingsWithoutEffect } from '../kube/without-effect.ts'
 import type { ProxyConfig } from '../model/config.ts'
 import { formatIssue, type Issue } from '../model/issue.ts'
 import type { IptablesVariant } from '../sync/variant.ts'
@@ -27,6 +28,8 @@ export interface RunOptions {
   readonly debugRules?: true
   /** Seconds. */
   readonly driftInterval: number
+  /** Percent of a core. */
+  readonly driftShare: number
   /** Seconds. */
   readonly readBackInterval: number
   /** Seconds; without it an endpoint may take as long as it likes. */
@@ -59,6 +62,9 @@ export async function runNode(options: RunOptions, version: string, streams: Str
   if (schedulerProblem !== undefined) throw new Failure(`ipvs.scheduler: ${schedulerProblem}`)
   const log = createDaemonLog(config, proxyFlags, streams)
   for (const issue of issues) log.warn(formatIssue(issue))
+  for (const { setting, why } of findSettingsWithoutEffect(effective.document, new Set(proxyFlags.keys()))) {
+    log.info('a setting has no effect', { setting, why })
+  }
   const writeTo = textOf(proxyFlags, 'write-config-to')
   if (writeTo !== undefined) {
     writeFileSync(writeTo, printConfigYaml(effective))
@@ -83,7 +89,11 @@ export async function runNode(options: RunOptions, version: string, streams: Str
     ...(configPath !== undefined && { configPath }),
     ...(options.iptablesVariant !== 'auto' && { variant: options.iptablesVariant }),
     task: isOn(proxyFlags, 'init-only') ? 'init-only' : options.once === true ? 'once' : 'serve',
-    drift: { probeMs: options.driftInterval * 1000, readBackMs: options.readBackInterval * 1000 },
+    drift: {
+      probeMs: options.driftInterval * 1000,
+      probeShare: options.driftShare / 100,
+      readBackMs: options.readBackInterval * 1000,
+    },
     termination: {
       pollMs: options.endpointDrainInterval * 1000,
       ...(options.endpointDrainLimit !== undefined && { boundMs: options.endpointDrainLimit * 1000 }),

@@ -14,6 +14,8 @@ import type { Terminal } from './terminal.ts'
 
 export interface Input {
   readonly snapshot: Snapshot
+  /** As they were read, for what the snapshot leaves out. */
+  readonly objects: readonly RawObject[]
   readonly issues: readonly Issue[]
   /** What was read, and which way its endpoints were found, in words. */
   readonly notes: readonly string[]
@@ -21,23 +23,41 @@ export interface Input {
 
 /** @throws Failure for input that can't be read at all, and for manifests without a single object. */
 export async function readInput(options: InputOptions, stdin: InputStream, terminal: Terminal): Promise<Input> {
+  const { objects, issues } = await readObjects(options, stdin, terminal)
+  terminal.progress('decoding')
+  const assembly = assembleSnapshot(objects)
+  return {
+    snapshot: assembly.snapshot,
+    objects,
+    issues: [...issues, ...assembly.issues],
+    notes: describeAssembly(assembly),
+  }
+}
+
+export interface ReadObjects {
+  readonly objects: readonly RawObject[]
+  readonly issues: readonly Issue[]
+  /** Pods of a cluster were asked for and read, though there may be none. */
+  readonly knowsPods?: boolean
+}
+
+/**
+ * The objects as they were written. `beyondRules`: of a cluster, also those that no rule is made of.
+ * @throws Failure for input that can't be read at all, and for manifests without a single object.
+ */
+export async function readObjects(
+  options: InputOptions,
+  stdin: InputStream,
+  terminal: Terminal,
+  beyondRules?: { readonly podNamespace?: string },
+): Promise<ReadObjects> {
   try {
-    const fromFiles = options.filename.length > 0
-    const { objects, issues } = fromFiles
-      ? await readFiles(options, stdin, terminal)
-      : await readLiveCluster(options, terminal)
-    terminal.progress('decoding')
-    const assembly = assembleSnapshot(objects)
-    return { snapshot: assembly.snapshot, issues: [...issues, ...assembly.issues], notes: describeAssembly(assembly) }
+    if (options.filename.length > 0) return await readFiles(options, stdin, terminal)
+    return await readLiveCluster(options, terminal, beyondRules)
   } catch (error) {
     if (error instanceof ClusterError || error instanceof InputError) throw new Failure(error.message)
     throw error
   }
-}
-
-interface ReadObjects {
-  readonly objects: readonly RawObject[]
-  readonly issues: readonly Issue[]
 }
 
 async function readFiles(options: InputOptions, stdin: InputStream, terminal: Terminal): Promise<ReadObjects> {
@@ -58,6 +78,7 @@ async function readFiles(options: InputOptions, stdin: InputStream, terminal: Te
 async function readLiveCluster(
   { kubeconfig, context, master }: InputOptions,
   terminal: Terminal,
+  beyondRules: { readonly podNamespace?: string } | undefined,
 ): Promise<ReadObjects> {
   const { readCluster } = await import('../kube/cluster.ts')
   const variable = master === undefined || context !== undefined ? process.env['KUBECONFIG'] : undefined
@@ -67,6 +88,7 @@ async function readLiveCluster(
       ...(file !== undefined && { kubeconfig: file }),
       ...(context !== undefined && { context }),
       ...(master !== undefined && { master }),
+      ...(beyondRules && { beyondRules }),
       onProgress: (done) => terminal.progress(`reading the cluster: ${done}`),
     })
     terminal.say(`read ${read.server}`)

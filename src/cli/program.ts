@@ -1,5 +1,13 @@
 // The commands and their options. What a command does is loaded when it runs, so that --help is quick.
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { addCompletion } from './commands/completion.ts'
+import { addDiff } from './commands/diff.ts'
+import { addEstimate } from './commands/estimate.ts'
+import { addExplain } from './commands/explain.ts'
+import { addGraph } from './commands/graph.ts'
+import { addLint } from './commands/lint.ts'
+import { addTrace } from './commands/trace.ts'
+import { addVerify } from './commands/verify.ts'
 import type { RunOptions } from './daemon.ts'
 import { Failure } from './failure.ts'
 import type { GoldenCommandOptions } from './golden.ts'
@@ -122,6 +130,14 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
     )
     .addOption(
       new Option(
+        '--drift-share <percent>',
+        'of a core that these looks may cost; the interval is stretched to it, which matters with iptables-legacy',
+      )
+        .argParser(positive)
+        .default(5),
+    )
+    .addOption(
+      new Option(
         '--read-back-interval <seconds>',
         'how often to compare every rule; stretched to cost at most 1% of a core',
       )
@@ -167,6 +183,8 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
       const { golden } = await import('./golden.ts')
       setExitCode(await golden(folders, options))
     })
+  for (const add of [addTrace, addExplain, addDiff, addVerify, addLint, addEstimate, addGraph, addCompletion])
+    add(program, { version, streams, setExitCode })
   return program
 }
 

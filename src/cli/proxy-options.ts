@@ -1,5 +1,6 @@
 // kube-proxy's own flags as options of a command: same names, same meaning.
 import { type Command, Option } from 'commander'
+import { FLAGS_WITHOUT_EFFECT } from '../kube/flags-without-effect.ts'
 import { findProxyFlag, PROXY_FLAGS, type ProxyFlag, spellFlag } from '../kube/proxy-flag-table.ts'
 import type { GivenFlags } from '../kube/proxy-flags.ts'
 
@@ -53,7 +54,9 @@ export function optionTerm({ flags }: Option): string {
 }
 
 function toOption(flag: ProxyFlag): Option {
-  const shown = flag.default === '' ? flag.help : `${flag.help} (default: ${flag.default})`
+  const why = FLAGS_WITHOUT_EFFECT[flag.name]
+  const help = why === undefined ? flag.help : `${flag.help}; no effect: ${why}`
+  const shown = flag.default === '' ? help : `${help} (default: ${flag.default})`
   const short = flag.name.length === 1 ? `${spellFlag(flag)}, ` : ''
   const option = new Option(`${short}--${flag.name} ${flag.type === 'bool' ? BOOLEAN : `<${flag.type}>`}`, shown)
   if (short !== '') return option.argParser((value: string) => value.replace(/^=/, ''))

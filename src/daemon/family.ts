@@ -7,7 +7,7 @@ import type { ProxyConfig } from '../model/config.ts'
 import type { NodeFacts } from '../model/node.ts'
 import type { ObjectKey } from '../model/object-name.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import { PROBE_SHARE, READ_BACK_SHARE } from '../sync/drift.ts'
+import { READ_BACK_SHARE } from '../sync/drift.ts'
 import type { LookReport, StrangerSources } from '../sync/drift-look.ts'
 import { createPacer } from '../sync/pacer.ts'
 import type { IptablesVariant } from '../sync/variant.ts'
@@ -67,8 +67,8 @@ const LONGEST_INTERVAL_MS = 3_600_000
 export function startFamily<P extends ModeProgram>(options: FamilyOptions, mode: Mode<P>): FamilySync {
   const { family, config, clock, log, metrics, drift, signal } = options
   const report = createFamilyReport(family, { clock, log, metrics, measure: mode.createMeter() })
-  const syncer = mode.createSyncer({ ...options, now: clock.now, onEvent: report.event })
-  const cleanConntrack = createConntrackCleaner(options)
+  const conntrack = createConntrackCleaner(options)
+  const syncer = mode.createSyncer({ ...options, now: clock.now, onEvent: report.event, onFirstRead: conntrack.found })
   const reasons = new Set<string>()
   let compiler: ReturnType<Mode<P>['createCompiler']> | undefined
   let snapshot: Snapshot | undefined
@@ -82,7 +82,7 @@ export function startFamily<P extends ModeProgram>(options: FamilyOptions, mode:
     sync,
   )
   const looks: readonly RepeatedLook[] = [
-    { wantedMs: drift.probeMs, share: PROBE_SHARE, look: () => look(() => syncer.check(signal)) },
+    { wantedMs: drift.probeMs, share: drift.probeShare, look: () => look(() => syncer.check(signal)) },
     { wantedMs: drift.readBackMs, share: READ_BACK_SHARE, look: () => look(() => syncer.readBack(signal)) },
   ]
   const endLooks = looks.map((repeated) => lookRepeatedly(repeated, clock))
@@ -141,7 +141,7 @@ export function startFamily<P extends ModeProgram>(options: FamilyOptions, mode:
     }
     applied = program
     options.onSynced(current)
-    if (options.printPlan === undefined) await cleanConntrack(program.servicePorts)
+    if (options.printPlan === undefined) await conntrack.clean(program.servicePorts)
   }
 
   return {

@@ -1,6 +1,7 @@
 // What a proxy mode is to the daemon: how its programs are compiled, brought into the kernel, counted and shown. The daemon
 // itself knows nothing of rules.
 import type { Hands } from '../host/hands.ts'
+import type { KernelText } from '../iptables/kernel-text.ts'
 import type { TableName } from '../iptables/rule.ts'
 import type { Family } from '../model/address.ts'
 import type { ProxyConfig } from '../model/config.ts'
@@ -33,6 +34,8 @@ export interface ModeSyncerOptions {
   readonly strangers?: StrangerSources
   readonly now: () => number
   readonly onEvent: (event: ModeSyncEvent) => void
+  /** What the kernel held when this process read it first. */
+  readonly onFirstRead: (kernel: KernelText) => void
 }
 
 /** Something in the kernel that is not as it was left; what else it tells of the place goes into the log as it is. */

@@ -65,6 +65,16 @@ export function splitWords(line: string): readonly string[] | undefined {
   return words
 }
 
+/** Whether a quote is not closed, so that `splitWords` has no words for the line. */
+export function hasOpenQuote(line: string): boolean {
+  for (let at = line.indexOf('"'); at >= 0; at = line.indexOf('"', at)) {
+    const end = endOfQuotes(line, at + 1)
+    if (end === undefined) return true
+    at = end
+  }
+  return false
+}
+
 /** Whether text can stand in a line bare, where iptables prints it without quotes: interfaces, chains, set names. */
 export function isBareWord(text: string): boolean {
   for (let at = 0; at < text.length; at += 1) {

@@ -10,12 +10,16 @@ export interface ListOptions {
   readonly nodeName?: string
   /** Called after each page, with a text such as `500 services`. */
   readonly onProgress?: (done: string) => void
+  /** Also what no rule is made of: headless Services, those of other proxies, and Pods, of all namespaces or of one. */
+  readonly beyondRules?: { readonly podNamespace?: string }
 }
 
 export interface ClusterLists {
   readonly objects: readonly RawObject[]
   /** Notices about the read itself: that it could not be consistent. */
   readonly issues: readonly Issue[]
+  /** Pods were asked for and read, though there may be none. */
+  readonly knowsPods: boolean
 }
 
 /** @throws ClusterError */
@@ -53,6 +57,7 @@ const ENDPOINT_SLICES: Question = {
   labelSelector: '!service.kubernetes.io/headless',
 }
 const NODES: Question = { resource: 'nodes', path: '/api/v1/nodes' }
+const PODS: Question = { resource: 'pods', path: '/api/v1/pods' }
 
 type Value = Record<string, unknown>
 interface List {
@@ -66,24 +71,56 @@ async function readRound(session: Session, options: ListOptions): Promise<Cluste
   const nodes =
     options.nodeName === undefined ? NODES : { ...NODES, fieldSelector: `metadata.name=${options.nodeName}` }
   const lists = [services]
-  for (const question of [ENDPOINT_SLICES, nodes]) {
+  const slices = options.beyondRules === undefined ? ENDPOINT_SLICES : withoutSelectors(ENDPOINT_SLICES)
+  for (const question of [slices, nodes]) {
     const list = await readAt(session, question, services.resourceVersion, options)
     if (list === 'expired') return 'expired'
     lists.push(list)
   }
   const at = { source: session.server }
+  const pods = await readPods(session, services.resourceVersion, options)
+  if (pods === 'expired') return 'expired'
+  if (pods !== undefined && !isRefusal(pods)) lists.push(pods)
   const consistent = lists.every((list) => list.resourceVersion === services.resourceVersion)
   return {
     objects: lists.flatMap((list) => list.items.map((value): RawObject => ({ value, at }))),
-    issues: consistent ? [] : [{ severity: 'notice', at, message: INCONSISTENT }],
+    issues: [
+      ...(consistent ? [] : [{ severity: 'notice' as const, at, message: INCONSISTENT }]),
+      ...(pods !== undefined && isRefusal(pods) ? [podsRefused(session, pods)] : []),
+    ],
+    knowsPods: pods !== undefined && !isRefusal(pods),
   }
+}
+
+function withoutSelectors({ resource, path }: Question): Question {
+  return { resource, path }
+}
+
+/** Undefined when nobody asked; the answer when the server refuses, which is no reason to say nothing about the rest. */
+async function readPods(
+  session: Session,
+  resourceVersion: string,
+  options: ListOptions,
+): Promise<List | Answer | 'expired' | undefined> {
+  if (options.beyondRules === undefined) return undefined
+  const { podNamespace } = options.beyondRules
+  const path = podNamespace === undefined ? PODS.path : `/api/v1/namespaces/${encodeURIComponent(podNamespace)}/pods`
+  const exactly = { resourceVersion, resourceVersionMatch: 'Exact' }
+  const list = await readList(session, { ...PODS, path }, exactly, options)
+  return isRefusal(list) && refusesVersion(list) ? readList(session, { ...PODS, path }, {}, options) : list
+}
+
+function podsRefused(session: Session, answer: Answer): Issue {
+  const { message } = refused(session, PODS, answer)
+  return { severity: 'notice', at: { source: session.server }, message: `Pods are not looked at: ${message}` }
 }
 
 const INCONSISTENT =
   'the server does not serve lists at a given resource version, so they were read one after the other: render again if the cluster was changing meanwhile'
 
 async function readServices(session: Session, options: ListOptions): Promise<List | 'expired'> {
-  const list = await readList(session, SERVICES, {}, options)
+  const question = options.beyondRules === undefined ? SERVICES : withoutSelectors(SERVICES)
+  const list = await readList(session, question, {}, options)
   if (!isRefusal(list)) return list
   if (list.status !== 400 || statusMessage(list) === undefined) throw refused(session, SERVICES, list)
   const { fieldSelector: _, ...everyService } = SERVICES

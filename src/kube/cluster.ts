@@ -27,6 +27,8 @@ export interface ClusterOptions {
   readonly signal?: AbortSignal
   /** Called after each page that was read, with a text such as `500 services`. */
   readonly onProgress?: (done: string) => void
+  /** Also what no rule is made of: headless Services, those of other proxies, and Pods, of all namespaces or of one. */
+  readonly beyondRules?: { readonly podNamespace?: string }
   readonly patience?: Partial<Patience>
   /** A folder put before `/var/run/secrets`, for tests of the in-cluster credentials. */
   readonly root?: string
@@ -39,6 +41,8 @@ export interface ClusterRead {
   readonly server: string
   /** Notices about the read, such as that it could not be consistent. */
   readonly issues: readonly Issue[]
+  /** Pods were asked for and read, though there may be none. */
+  readonly knowsPods: boolean
 }
 
 /**

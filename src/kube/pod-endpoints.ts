@@ -18,8 +18,10 @@ export function slicePods(service: ServiceSelection, pods: readonly Pod[], zones
 }
 
 /** Finds the Pods that a Service selects without going through all of them. */
-export function indexPods(pods: readonly Pod[]): (service: ServiceSelection) => readonly Pod[] {
-  const byLabel = new Map<string, Pod[]>()
+export function indexPods<P extends Pick<Pod, 'namespace' | 'labels'>>(
+  pods: readonly P[],
+): (service: Pick<ServiceSelection, 'namespace' | 'selector'>) => readonly P[] {
+  const byLabel = new Map<string, P[]>()
   for (const pod of pods) {
     for (const [label, value] of Object.entries(pod.labels)) {
       const key = labelKey(pod.namespace, label, value)

@@ -3,7 +3,7 @@
 // next round read the truth.
 
 import { isEmptyChange } from '../iptables/diff.ts'
-import { diffKernel } from '../iptables/diff-kernel.ts'
+import { diffKernel, type KernelDiff } from '../iptables/diff-kernel.ts'
 import { diffPrograms } from '../iptables/diff-programs.ts'
 import type { DriftFinding } from '../iptables/drift-finding.ts'
 import type { KernelText } from '../iptables/kernel-text.ts'
@@ -18,8 +18,10 @@ export interface Applier {
   /** What the kernel holds; undefined when nobody knows. */
   readonly believed: () => Program | undefined
   readonly forget: () => void
-  /** Forgets, and tells with the next reading what was different from the belief; `kernel` is that reading if given. */
-  readonly suspect: (kernel?: KernelText) => void
+  /** Whether the next change rests on what was read some time before it. */
+  readonly hasReading: () => boolean
+  /** Forgets, and tells with the next reading what was different from the belief; `seen` is that reading if given. */
+  readonly suspect: (seen?: SeenKernel) => void
   /** Whether what `bring` writes for the program rests on something that may have changed since it was known. */
   readonly guesses: (program: Program) => boolean
   readonly read: () => Promise<KernelText>
@@ -30,6 +32,12 @@ export interface Applier {
    * long is halved. The number of lines written.
    */
   readonly bringInBatches: (program: Program, change: RulesetChange, options: BatchOptions) => Promise<number>
+}
+
+/** What was read, and what would make it what is believed. */
+export interface SeenKernel {
+  readonly kernel: KernelText
+  readonly change: KernelDiff
 }
 
 export interface BringOptions {
@@ -54,7 +62,7 @@ export interface Applied {
 export function createApplier(access: KernelAccess): Applier {
   let believed: Program | undefined
   let suspected: Program | undefined
-  let seen: KernelText | undefined
+  let seen: SeenKernel | undefined
 
   /** From what is known, or from what the kernel shows. */
   const plan = async (program: Program, kernel: KernelText | undefined): Promise<PlannedChange> => {
@@ -65,12 +73,10 @@ export function createApplier(access: KernelAccess): Applier {
       const known = believed
       return { change: diffPrograms(program, known), chains: () => countChains(known), compared: false, drift: [] }
     }
-    const present = kernel ?? lastSeen ?? (await access.read())
-    const change = diffKernel(program, present)
-    const drift =
-      suspected === undefined || wantsTheSame(suspected, program)
-        ? change.findings
-        : diffKernel(suspected, present).findings
+    const present = kernel ?? lastSeen?.kernel ?? (await access.read())
+    const isSame = suspected !== undefined && wantsTheSame(suspected, program)
+    const change = isSame && present === lastSeen?.kernel ? lastSeen.change : diffKernel(program, present)
+    const drift = suspected === undefined || isSame ? change.findings : diffKernel(suspected, present).findings
     const wasSuspected = suspected !== undefined
     suspected = undefined
     const chains = (table: string) => present.tables.get(table)?.size ?? 0
@@ -78,15 +84,17 @@ export function createApplier(access: KernelAccess): Applier {
   }
   const forget = () => {
     believed = undefined
+    seen = undefined
   }
 
   return {
     believed: () => believed,
     forget,
-    suspect: (kernel) => {
+    hasReading: () => seen !== undefined,
+    suspect: (given) => {
       suspected = believed ?? suspected
-      seen = kernel
       forget()
+      seen = given
     },
     guesses: (program) => seen !== undefined || believed?.settings === program.settings,
     read: access.read,

@@ -10,20 +10,24 @@
 //    there is no better place for them. kube-proxy keeps flows to endpoints that are gone, too: their packets go nowhere;
 // 3. an endpoint of a ServicePort that had this address or node port until now, which no ServicePort has any more: a
 //    deleted Service, a removed port or external IP. kube-proxy keeps these for as long as the client sends.
-// At start-up nothing is known of before, and 1 and 2 keep every flow to an endpoint that serves.
+// At start-up no ServicePorts of before are known, but the rules that they left are: what those sent to, and no
+// ServicePort has any more, is 3 (rule-frontends.ts). 1 and 2 keep every flow to an endpoint that serves. Who deleted the
+// rules as well, or ended this program between writing rules and deleting entries, left no witness: such flows stay,
+// because nothing tells them from flows that other programs' rules translated.
 // In case 2 and 3 entries that no rule translated are kept: they never were the Service's.
 import { formatEndpoint } from '../model/address.ts'
 import type { Endpoint, ServicePort } from '../model/service-port.ts'
 import type { ConntrackFlow } from './conntrack-flow.ts'
 
 /**
- * The entries to delete. `before`: the ServicePorts for which clean-up last succeeded, none at start-up. Both lists are of
- * one family, that of `flows`; ServicePorts that are not UDP are passed over.
+ * The entries to delete. `before`: the ServicePorts for which clean-up last succeeded, none at start-up; `left`: what
+ * rules of an earlier run served. All are of one family, that of `flows`; ServicePorts that are not UDP are passed over.
  */
 export function staleFlows(
   before: readonly ServicePort[],
   after: readonly ServicePort[],
   flows: readonly ConntrackFlow[],
+  left: Frontends = NO_FRONTENDS,
 ): readonly ConntrackFlow[] {
   if (flows.length === 0) return []
   const current = indexFrontends(after.filter(isUdp))
@@ -31,7 +35,8 @@ export function staleFlows(
   return flows.filter((flow) => {
     const owner = ownerOf(flow, current)
     if (owner !== undefined) return !keepsFlow(owner, flow)
-    return isTranslated(flow) && ownerOf(flow, former)?.known.has(sourceOfReply(flow)) === true
+    if (!isTranslated(flow)) return false
+    return [former, left].some((frontends) => ownerOf(flow, frontends)?.known.has(sourceOfReply(flow)) === true)
   })
 }
 
@@ -51,16 +56,20 @@ export function needsConntrackCleanUp(before: readonly ServicePort[], after: rea
   return left.size > 0
 }
 
-interface Targets {
+/** Endpoints as `ip:port`. */
+export interface Targets {
   readonly serving: ReadonlySet<string>
   readonly known: ReadonlySet<string>
 }
 
-interface Frontends {
+/** Where clients send. */
+export interface Frontends {
   /** By `ip:port`. */
   readonly addresses: ReadonlyMap<string, Targets>
   readonly nodePorts: ReadonlyMap<number, Targets>
 }
+
+export const NO_FRONTENDS: Frontends = { addresses: new Map(), nodePorts: new Map() }
 
 function indexFrontends(ports: readonly ServicePort[]): Frontends {
   const addresses = new Map<string, Targets>()

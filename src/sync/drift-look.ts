@@ -43,7 +43,7 @@ export interface DriftLookOptions {
   readonly variant: IptablesVariant
   readonly family: Family
   readonly now: () => number
-  readonly applier: Pick<Applier, 'believed' | 'suspect' | 'read'>
+  readonly applier: Pick<Applier, 'believed' | 'hasReading' | 'suspect' | 'read'>
   readonly strangers?: StrangerSources
 }
 
@@ -61,21 +61,21 @@ export function createDriftLooks(options: DriftLookOptions): DriftLooks {
       fingerprint: () => strangers.fingerprint(family),
       credit,
     })
-  /** Of a kernel that held what is believed. */
+  /** Of a kernel that held what is believed; iptables-legacy only. */
   let digest: string | undefined
 
-  const compare = (kernel: KernelText, read: string): readonly DriftFinding[] => {
+  const compare = (kernel: KernelText, read?: string): readonly DriftFinding[] => {
     const believed = applier.believed()
     if (believed === undefined) return []
-    const { findings } = diffKernel(believed, kernel)
-    if (findings.length === 0) digest = read
-    else applier.suspect(kernel)
-    return findings
+    const change = diffKernel(believed, kernel)
+    if (change.findings.length === 0) digest = read
+    else applier.suspect({ kernel, change })
+    return change.findings
   }
   const readBack = async (): Promise<readonly DriftFinding[]> => {
     const strangersSeen = await watch?.beforeReading()
     const kernel = await applier.read()
-    const findings = compare(kernel, digestKernel(kernel))
+    const findings = compare(kernel, variant === 'legacy' ? digestKernel(kernel) : undefined)
     if (findings.length === 0) watch?.verified(strangersSeen)
     return findings
   }
@@ -115,6 +115,8 @@ export function createDriftLooks(options: DriftLookOptions): DriftLooks {
     frequent,
     readBack: () => timed(readBack),
     beforeSync: async () => {
+      // What strangers wrote since that reading is seen by the next look, because nothing is verified here.
+      if (applier.hasReading()) return () => {}
       const strangersSeen = applier.believed() === undefined ? await watch?.beforeReading() : undefined
       return () => watch?.verified(strangersSeen)
     },

@@ -122,5 +122,3 @@ export function stretchInterval(wanted: number, durationMs: number, share: numbe
 
 /** Of a core, for reading everything back, and for what is read because strangers wrote. */
 export const READ_BACK_SHARE = 0.01
-/** Of a core, for the frequent look; it matters with iptables-legacy only. */
-export const PROBE_SHARE = 0.05

@@ -9,6 +9,7 @@ import { diffKernel } from '../iptables/diff-kernel.ts'
 import type { DriftFinding } from '../iptables/drift-finding.ts'
 import { findOwner } from '../iptables/find-owner.ts'
 import { createKeptChunks } from '../iptables/kept-chunk.ts'
+import type { KernelText } from '../iptables/kernel-text.ts'
 import type { Program } from '../iptables/program.ts'
 import { printRestore } from '../iptables/restore.ts'
 import type { TableName } from '../iptables/rule.ts'
@@ -33,6 +34,8 @@ export interface SyncerOptions {
   readonly now: () => number
   readonly limits?: Partial<SyncLimits>
   readonly onEvent?: (event: SyncEvent) => void
+  /** What the kernel held before anything was written. */
+  readonly onFirstRead?: (kernel: KernelText) => void
 }
 
 export interface SyncLimits {
@@ -112,7 +115,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
       onEvent({ kind: 'written', ...written })
     },
   })
-  const applier = createApplier(access)
+  const applier = createApplier({ ...access, read: tellFirst(access.read, options.onFirstRead) })
   const looks = createDriftLooks({ hands, variant, family, now, applier, ...(strangers && { strangers }) })
   const isolations = createIsolations(now)
   const counters = createCounters(hands)
@@ -235,6 +238,16 @@ export function createSyncer(options: SyncerOptions): Syncer {
 
 function comparedAll(lines: number): Applied {
   return { lines, compared: true, drift: [] }
+}
+
+function tellFirst<T>(read: () => Promise<T>, tell: ((first: T) => void) | undefined): () => Promise<T> {
+  let isFirst = true
+  return async () => {
+    const result = await read()
+    if (isFirst) tell?.(result)
+    isFirst = false
+    return result
+  }
 }
 
 /** One at a time, in the order of the calls. */
