@@ -28,6 +28,22 @@ test('the bundle renders what the sources render', () => {
   expect(bundled).toBe(run(path.join(ROOT, 'src', 'main.ts'), ...args))
 })
 
+test('the bundle draws the page that the sources draw', () => {
+  const args = [
+    'graph',
+    '-A',
+    '-f',
+    path.join(CASE, 'cluster.yaml'),
+    '--host',
+    path.join(CASE, 'host.json'),
+    '-o',
+    'html',
+  ]
+  const bundled = run(path.join(folder, 'dist', 'sluice.bundle.mjs'), ...args)
+  expect(bundled).toContain('<!doctype html>')
+  expect(bundled).toBe(run(path.join(ROOT, 'src', 'main.ts'), ...args))
+})
+
 test('the bundled helper process finds its addon', async () => {
   const child = fork(path.join(folder, 'dist', 'hands.bundle.mjs'), [path.join(folder, 'spool')], {
     serialization: 'advanced',

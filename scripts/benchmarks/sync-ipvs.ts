@@ -93,7 +93,11 @@ export function benchIpvs(options: IpvsBenchOptions): void {
   writeResults('sync-ipvs', rounds)
 }
 
-function inSecondKernel(services: string, { starts, changes }: IpvsBenchOptions): IpvsRoundFigures {
+/** One size, in a kernel of its own. */
+export function inSecondKernel(
+  services: string,
+  { starts, changes }: Pick<IpvsBenchOptions, 'starts' | 'changes'>,
+): IpvsRoundFigures {
   const kernel = ['-m', MEGABYTES, '-t', SECONDS, '-p', 'ip_vs', '--']
   const round = [process.execPath, ROUND, '--services', services, '--starts', starts, '--changes', changes]
   const text = execFileSync(KERNEL_RUN, [...kernel, ...round], {

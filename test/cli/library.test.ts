@@ -66,7 +66,11 @@ describe('the package', () => {
     expect(outside).toEqual([
       'LICENSE',
       'README.md',
+      'docs/compared-with-kube-proxy.md',
+      'docs/explain.md',
+      'docs/graph.svg',
       'docs/rule-model.md',
+      'docs/traffic.md',
       'package.json',
       'scripts/sluice.mjs',
       'scripts/with-node.mjs',

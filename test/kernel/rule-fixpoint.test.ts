@@ -66,6 +66,8 @@ function tableOf({ target }: Rule): 'filter' | 'nat' | 'mangle' {
 
 function loads(match: Match): boolean {
   if (match.kind === 'unknown' || match.kind === 'nfacct' || match.kind === 'set') return false
+  // Few kernels have them; the round trip of IPVS mode in the second kernel holds both.
+  if (match.kind === 'ipvs' || match.kind === 'physdev') return false
   // The name becomes a file in /proc.
   if (match.kind === 'recent') return !match.name.startsWith('.')
   if (match.kind === 'comment') return Buffer.byteLength(match.text) <= 255 && !startsLikeTableOption(match.text)

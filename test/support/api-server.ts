@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { type ListAbilities, list, type Reply, refuseSelector, status } from './api-list.ts'
-import { ApiStore, RESOURCES, type Resource } from './api-store.ts'
+import { ApiStore, PODS, RESOURCES, type Resource } from './api-store.ts'
 import { ApiWatches } from './api-watch.ts'
 
 export type Fault =
@@ -173,7 +173,8 @@ export class ApiServer implements AsyncDisposable {
   }
 
   #resource(path: string) {
-    return RESOURCES.find((resource) => this.#prefix + resource.path === path)
+    const anywhere = path.replace(NAMESPACE, '/')
+    return [...RESOURCES, PODS].find((resource) => this.#prefix + resource.path === anywhere)
   }
 
   #route(request: http.IncomingMessage, { path, query }: SeenRequest, body: string | undefined): Reply | 'watch' {
@@ -191,6 +192,8 @@ export class ApiServer implements AsyncDisposable {
       return status(403, 'Forbidden', `${resource.name} is forbidden: ${reason}`, { kind: resource.name })
     }
     if (query.get('watch') === 'true') return 'watch'
+    const [, namespace] = NAMESPACE.exec(path) ?? []
+    if (namespace !== undefined) query.set('fieldSelector', `metadata.namespace=${namespace}`)
     return list(this.store, resource, query, this.abilities)
   }
 
@@ -219,6 +222,8 @@ function tlsOptions({ certificate, clientCa }: TlsFiles): https.ServerOptions {
     }),
   }
 }
+
+const NAMESPACE = /\/namespaces\/([^/]+)\//
 
 /** The path of a file in test/data/tls. */
 export function tlsFile(name: string): string {

@@ -22,6 +22,9 @@ export const RESOURCES: readonly Resource[] = [
   },
 ]
 
+/** Listed, and watched by nobody. */
+export const PODS: Resource = { name: 'pods', path: '/api/v1/pods', kind: 'Pod', apiVersion: 'v1' }
+
 /** One write. `object` is absent for a removal, `before` for a creation. Both without kind and apiVersion, as in lists. */
 export interface Change {
   readonly resourceVersion: number
@@ -142,6 +145,7 @@ export const SELECTABLE: Readonly<Record<string, readonly string[]>> = {
   services: ['metadata.name', 'metadata.namespace', 'spec.clusterIP', 'spec.type'],
   endpointslices: ['metadata.name', 'metadata.namespace'],
   nodes: ['metadata.name', 'spec.unschedulable'],
+  pods: ['metadata.name', 'metadata.namespace'],
 }
 
 export function terms(selector: string): string[] {

@@ -45,7 +45,7 @@ export interface PlaceOptions {
 
 export async function openPlace(options: PlaceOptions = {}): Promise<DaemonPlace> {
   if (process.env['SLUICE_MAIN'] === undefined) requireBuild()
-  const agent = await startAgent()
+  const agent = await startAgent(['unshare', '-n'])
   const folder = temporaryFolder()
   const prefix = ['nsenter', `--net=/proc/${agent.pid}/ns/net`, '--']
   // iptables-legacy's lock belongs to this machine.
@@ -97,15 +97,17 @@ async function addInterface(must: DaemonPlace['must'], name: string, addresses: 
   await must(['ip', 'link', 'set', name, 'up'])
 }
 
-interface Agent {
+export interface Agent {
   readonly pid: number
   readonly call: (call: AgentCall) => Promise<{ readonly value?: unknown; readonly server?: unknown }>
   readonly close: () => Promise<void>
 }
 
-async function startAgent(): Promise<Agent> {
+/** In a namespace, into which the words of `prefix` lead. */
+export async function startAgent([program, ...words]: readonly [string, ...string[]]): Promise<Agent> {
   const file = path.join(import.meta.dirname, 'place-agent.ts')
-  const child = spawn('unshare', ['-n', process.execPath, file], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const argv = [...words, process.execPath, file]
+  const child = spawn(program, argv, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const pending = new Map<number, PromiseWithResolvers<{ value?: unknown; server?: unknown }>>()
   const expectAnswer = (id: number) => {
     const answer = Promise.withResolvers<{ value?: unknown; server?: unknown }>()

@@ -3,10 +3,12 @@
 Requests come as lines of JSON on standard input, each with an `id`; answers go out as lines with the same `id`, in any
 order. The namespace lives as long as this process, and this process as long as its standard input.
 
-A server answers with one line: its name, the address and the port that it sees the client at.
+A server answers with one line: its name, the address and the port that it sees the client at. A question that begins
+with `echo BYTES` gets what follows that line back, too.
 """
 import errno
 import json
+import random
 import socket
 import struct
 import subprocess
@@ -21,6 +23,7 @@ KINDS = {
     "udp": (socket.SOCK_DGRAM, socket.IPPROTO_UDP),
     "sctp": (socket.SOCK_STREAM, getattr(socket, "IPPROTO_SCTP", 132)),
 }
+LARGEST = 65536
 output = threading.Lock()
 listeners = {}
 streams = {}
@@ -110,17 +113,31 @@ def serve_one(connection, client):
     """One line for each piece of text that arrives, until the client closes."""
     try:
         with connection:
-            while connection.recv(4096):
-                connection.sendall(f"{NAME} {seen_client(client)}\n".encode())
+            while text := connection.recv(LARGEST):
+                echoed = rest_of(text, connection)
+                connection.sendall(f"{NAME} {seen_client(client)}\n".encode() + echoed)
     except OSError:
         pass
+
+
+def rest_of(text, connection=None):
+    """What a question wants back; of a stream, all that is announced is waited for."""
+    if not text.startswith(b"echo "):
+        return b""
+    head, _, rest = text.partition(b"\n")
+    while connection is not None and len(rest) < int(head[5:]):
+        more = connection.recv(LARGEST)
+        if not more:
+            break
+        rest += more
+    return rest
 
 
 def serve_datagrams(server):
     while True:
         try:
-            _, control, _, client = server.recvmsg(4096, 256)
-            text = f"{NAME} {seen_client(client)}\n".encode()
+            question, control, _, client = server.recvmsg(LARGEST, 256)
+            text = f"{NAME} {seen_client(client)}\n".encode() + rest_of(question)
             server.sendmsg([text], [source_of(item) for item in control], 0, client)
         except OSError:
             if server.fileno() < 0:
@@ -142,7 +159,7 @@ def connect(request):
     """One question, one answer."""
     try:
         with dial(request) as client:
-            answer(request, **ask(client))
+            answer(request, **(ask_large(client, request["echo"]) if "echo" in request else ask(client)))
     except OSError as error:
         answer(request, **failure(error))
 
@@ -175,6 +192,22 @@ def ask(client):
         return {"kind": "closed"}
     server, ip, port = text.split()
     return {"kind": "answer", "server": server, "client": ip, "clientPort": int(port)}
+
+
+def ask_large(client, size):
+    """Sends so many bytes, and counts those that come back as they were."""
+    sent = random.randbytes(size)
+    client.sendall(f"echo {size}\n".encode() + sent)
+    text = client.recv(LARGEST)
+    while client.type == socket.SOCK_STREAM and len(text.partition(b"\n")[2]) < size:
+        more = client.recv(LARGEST)
+        if not more:
+            break
+        text += more
+    line, _, received = text.partition(b"\n")
+    server, ip, port = line.decode().split()
+    same = sum(one == other for one, other in zip(sent, received))
+    return {"kind": "answer", "server": server, "client": ip, "clientPort": int(port), "echoed": same}
 
 
 def failure(error):

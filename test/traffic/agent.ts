@@ -12,7 +12,14 @@ export type Transport = 'tcp' | 'udp' | 'sctp'
 
 /** What became of a question to a server. */
 export type Outcome =
-  | { readonly kind: 'answer'; readonly server: string; readonly client: string; readonly clientPort: number }
+  | {
+      readonly kind: 'answer'
+      readonly server: string
+      readonly client: string
+      readonly clientPort: number
+      /** How many of the bytes of `Question.echo` came back as they were sent. */
+      readonly echoed?: number
+    }
   /** Nothing came back. */
   | { readonly kind: 'timeout' }
   /** A TCP reset, or an ICMP message that nobody is there. */
@@ -27,6 +34,8 @@ export interface Question {
   readonly port: number
   readonly source?: string
   readonly sourcePort?: number
+  /** So many random bytes that the server must send back; for `connect` alone. */
+  readonly echo?: number
   /** ANSWER_MS when absent. Shorter only where silence is expected. */
   readonly timeoutMs?: number
   /** TCP: ends with a reset, so that this end remembers nothing of it. */

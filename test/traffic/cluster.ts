@@ -7,6 +7,7 @@ import {
   describeNode,
   type Family,
   type Ip,
+  link,
   type ProxyConfig,
   printPayload,
   type Snapshot,
@@ -16,6 +17,7 @@ import { printNodeRestore } from '../../src/ipvs/print-node.ts'
 import { showState } from '../../src/ipvs/shown-state.ts'
 import { loadIpvs } from './ipvs-node.ts'
 import { ADDRESSES, type Laboratory, NODES } from './laboratory.ts'
+import { rememberRules } from './simulated.ts'
 
 export type Manifest = Readonly<Record<string, unknown>>
 
@@ -140,10 +142,9 @@ export async function programNodes(
         const states = families.map((family) => showState(compileIpvs(snapshot, config, facts, family)))
         await loadIpvs(node, printNodeRestore(states))
       } else {
-        const payloads = families.map(
-          (family) => [family, printPayload(compile(snapshot, config, facts, family))] as const,
-        )
-        await node.applyRules(Object.fromEntries(payloads))
+        const programs = families.map((family) => compile(snapshot, config, facts, family))
+        await node.applyRules(Object.fromEntries(programs.map((program) => [program.family, printPayload(program)])))
+        for (const program of programs) rememberRules(lab, program.family, index, () => link(program))
       }
       await node.flushConntrack('udp')
     }),

@@ -23,9 +23,11 @@ const LOADING: Readonly<Record<string, Loading>> = {
 }
 
 /** What each node was given last: starting a program takes time in the second kernel. */
-const loaded = new WeakMap<LabNode, Map<string, string>>()
+const loaded = new WeakMap<LoadedNode, Map<string, string>>()
 
-export async function loadIpvs(node: LabNode, texts: readonly ToolText[]): Promise<void> {
+type LoadedNode = Pick<LabNode, 'runPrograms'>
+
+export async function loadIpvs(node: LoadedNode, texts: readonly ToolText[]): Promise<void> {
   const before = loaded.get(node) ?? new Map<string, string>()
   loaded.set(node, before)
   const changed = texts.filter(({ name, text }) => before.get(name) !== text)

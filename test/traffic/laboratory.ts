@@ -70,6 +70,8 @@ export interface Laboratory extends AsyncDisposable {
   readonly pods: readonly Namespace[]
   /** Sends what is for the address, from outside and from the nodes' network, to the node. */
   routeTo(address: string, node: number): Promise<void>
+  /** What was sent to which node by `routeTo`. */
+  readonly routes: ReadonlyMap<string, number>
 }
 
 export interface LaboratoryOptions {
@@ -106,6 +108,7 @@ export async function createLaboratory(options: LaboratoryOptions = {}): Promise
     const pods = others.slice(NODES)
     await connectEverything(fabric, outside, nodes, pods)
     const { mode = 'iptables' } = options
+    const routes = new Map<string, number>()
     if (mode === 'ipvs') await Promise.all(nodes.map((node) => sysctl(node, IPVS_SYSCTLS)))
     return {
       mode,
@@ -117,7 +120,9 @@ export async function createLaboratory(options: LaboratoryOptions = {}): Promise
       routeTo: async (address, node) => {
         const via = ADDRESSES[address.includes(':') ? 'ipv6' : 'ipv4'].node(node)
         await fabric.exec(['ip', 'route', 'replace', address, 'via', via])
+        routes.set(address, node)
       },
+      routes,
       [Symbol.asyncDispose]: close,
     }
   } catch (error) {

@@ -19,6 +19,8 @@ export interface LiveRow extends Omit<Row, 'hold'> {
 
 /** `cluster` resolves when every node's kernel has the rules. */
 export interface LiveBench extends Omit<Bench, 'configuredCluster'> {
+  /** The same, without waiting for it: agents that run, or are started later, find it. */
+  readonly describe: Bench['cluster']
   readonly agents: readonly NodeAgent[]
   readonly agent: (node: number) => NodeAgent
   readonly variant: Variant
@@ -57,8 +59,8 @@ export async function startAgents(lab: Laboratory, variant: Variant, program: st
   )
   let port = FIRST_MARKER_PORT
 
-  /** The rules are there when those of a Service are that no state before had. */
-  const cluster = async (...objects: readonly Manifest[]) => {
+  /** With a Service that no state before had, by which its rules are known. */
+  const describe = async (...objects: readonly Manifest[]) => {
     port += 1
     const markers = FAMILIES.map((family) =>
       service(family, `${MARKER}-${family}`, { number: MARKER_NUMBER, ports: [{ port }] }),
@@ -67,6 +69,9 @@ export async function startAgents(lab: Laboratory, variant: Variant, program: st
     const half = path.join(folder, 'half.yaml')
     await writeFile(half, all.map((object) => `---\n${JSON.stringify(object)}\n`).join(''))
     await rename(half, path.join(manifests, 'cluster.yaml'))
+  }
+  const cluster = async (...objects: readonly Manifest[]) => {
+    await describe(...objects)
     const places = agents.flatMap((agent, node) => FAMILIES.map((family) => ({ agent, family, node })))
     await Promise.all(
       places.map(({ agent, family, node }) =>
@@ -92,6 +97,7 @@ export async function startAgents(lab: Laboratory, variant: Variant, program: st
     bench: (family) => ({
       ...createBench(lab, family),
       cluster,
+      describe,
       agents,
       agent: (node) => agents[node] ?? expect.fail(`there is no node ${node}`),
       variant,

@@ -136,6 +136,32 @@ async function deleted(bench: LiveBench): Promise<void> {
   await Promise.all(runs.map((run) => run.end()))
 }
 
+/** The rules that the agents find tell them whose the flows were. */
+async function deletedMeanwhile(bench: LiveBench): Promise<void> {
+  const { agents } = bench
+  const kept = bench.service('b', { number: 2, ports: [{ port: 80, protocol: 'UDP' }] })
+  const keptSlice = bench.slice('b', [POD_10], { ports: [{ port: 8080, protocol: 'UDP' }] })
+  await bench.cluster(kept, keptSlice, udpService(bench), udpSlice(bench, [POD_00]))
+  const runs = await Promise.all([BY_CLUSTER_IP, BY_NODE_PORT].map((way) => askFromOnePort(...way(bench))))
+  for (const run of runs) await expectOnly(run, ['pod-0-0'])
+  const other = await askWithoutLoss(bench.lab.pod(1, 1), [bench.ips.clusterIP(2), 80])
+  await Promise.all(agents.map((agent) => agent.stop()))
+  // Nobody is there to wait for.
+  await bench.describe(kept, keptSlice)
+  for (const run of runs) await expectOnly(run, ['pod-0-0'])
+  await Promise.all(agents.map((agent) => agent.start()))
+  for (const run of runs) await run.read()
+  await eventually(async () => {
+    await sleep(700)
+    for (const seen of await Promise.all(runs.map(async (run) => Object.keys(await run.read())))) {
+      expect(seen).not.toContain('pod-0-0')
+      expect(seen).not.toEqual([])
+    }
+  })
+  await Promise.all(runs.map((run) => run.end()))
+  expectAnswered(await other.end(), ['pod-1-0'], 'a UDP flow to a Service that stayed')
+}
+
 /** kubernetes/kubernetes#122740. Both endpoints serve, so a flow that is cut may find the other one. */
 async function restartKeepsFlows(bench: LiveBench): Promise<void> {
   const { agents } = bench
@@ -193,6 +219,7 @@ export const CONNTRACK_ROWS: readonly LiveRow[] = [
   { source: 'Conntrack', name: 'a UDP client that sends before there is a Service', hold: serviceComesLate },
   { source: 'Conntrack', name: 'a UDP Service scaled to zero, and up again', hold: scaledToZero },
   { source: 'Conntrack', name: 'a UDP Service deleted', hold: deleted },
+  { source: 'Conntrack', name: 'a UDP Service deleted while no agent runs', hold: deletedMeanwhile },
   { source: 'Conntrack', name: 'kill -9 and restart keep live UDP flows', hold: restartKeepsFlows },
   {
     source: 'LoadBalancers',

@@ -32,8 +32,8 @@ export interface NodeAgentOptions {
   readonly variant: Variant
   /** Of the agent alone: its configuration goes there. */
   readonly folder: string
-  /** The manifests. */
-  readonly manifests: string
+  /** A folder of them; or a kubeconfig file, of an API server. */
+  readonly manifests: string | { readonly kubeconfig: string }
   readonly clusterCIDR: string
   /** iptables when absent. */
   readonly mode?: LabMode
@@ -76,7 +76,8 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
     start: async () => {
       await writeFile(config, JSON.stringify(configOf(options)))
       const inside = ['--net', '--target', String(node.pid)]
-      const run = ['run', '--filename', manifests, '--config', config, '--iptables-variant', variant]
+      const from = typeof manifests === 'string' ? ['--filename', manifests] : []
+      const run = ['run', ...from, '--config', config, '--iptables-variant', variant]
       // nsenter becomes the agent: its process is the one to kill.
       child = spawn('nsenter', [...inside, process.execPath, program, ...run], {
         stdio: ['ignore', 'ignore', 'pipe'],
@@ -120,8 +121,9 @@ export function isSync({ msg }: LogLine): boolean {
   return msg === 'synced rules' || msg === 'rules are as they should be'
 }
 
-function configOf({ name, clusterCIDR, mode = 'iptables' }: NodeAgentOptions): unknown {
+function configOf({ name, clusterCIDR, manifests, mode = 'iptables' }: NodeAgentOptions): unknown {
   return {
+    ...(typeof manifests === 'object' && { clientConnection: manifests }),
     apiVersion: 'kubeproxy.config.k8s.io/v1alpha1',
     kind: 'KubeProxyConfiguration',
     mode,

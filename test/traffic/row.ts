@@ -12,6 +12,7 @@ import {
   slice,
 } from './cluster.ts'
 import { ADDRESSES, type AddressPlan, type Laboratory } from './laboratory.ts'
+import { compareWithSimulator } from './simulated.ts'
 
 export interface Row {
   /** The line in Kubernetes' test/e2e/network/service.go, or the group of the row. */
@@ -65,8 +66,13 @@ export function createBench(lab: Laboratory, family: Family): Bench {
   }
 }
 
+/** The simulator is asked the same, and must know what came of it. */
 export async function ask(from: Namespace, [to, port, protocol = 'tcp']: Target, more: Partial<Question> = {}) {
-  return from.connect({ to, port, protocol, ...more })
+  const question: Question = { to, port, protocol, ...more }
+  const outcome = await from.connect(question)
+  const difference = compareWithSimulator(from, question, outcome)
+  if (difference !== undefined) throw new Error(difference)
+  return outcome
 }
 
 /** Enough that a server chosen with one chance in three is missed once in 200,000 times. */

@@ -230,7 +230,11 @@ export const BASIC_ROWS: readonly Row[] = [
   { source: 1095, name: 'should allow pods to hairpin back to themselves through services', hold: hairpin },
   { source: 1125, name: 'should be able to up and down services', hold: upAndDown },
   { source: 1171, name: 'should work after the service has been recreated', hold: recreated },
-  { source: 1207, name: 'should work after restarting kube-proxy', without: 'all of it: needs the running daemon' },
+  {
+    source: 1207,
+    name: 'should work after restarting kube-proxy',
+    without: 'all of it: held while the agent runs, by live-rows-steady.ts',
+  },
   { source: 1423, name: 'should be able to change the type from ExternalName to ClusterIP', hold: fromExternalName() },
   {
     source: 1462,

@@ -1,7 +1,9 @@
 // Kubernetes' suites LoadBalancers, Networking, Conntrack and KubeProxy. The cloud's part, to bring packets for the
 // load-balancer IP to a node, is a route here.
+import { expect } from 'vitest'
 import type { ServiceSpec } from './cluster.ts'
 import {
+  ask,
   type Bench,
   expectClient,
   expectDropped,
@@ -16,7 +18,7 @@ const NODE_PORT = 30080
 const POD_00 = { node: 0, pod: 0 }
 const POD_10 = { node: 1, pod: 0 }
 const BOTH = [{ port: 8080 }, { port: 8080, protocol: 'UDP' }] as const
-const DAEMON = 'all of it: needs the running daemon'
+const RUNNING = 'all of it: held while the agent runs, by'
 
 function loadBalancer({ service, ips }: Bench, spec: Record<string, unknown>, given: ServiceSpec = {}) {
   const ports = [{ port: 80, nodePort: NODE_PORT }]
@@ -142,13 +144,48 @@ async function nodePortChanges({ lab, ips, cluster, service, slice }: Bench): Pr
   }
 }
 
+/** Larger than a packet: as upstream, and many packets. UDP travels in fragments then. */
+const LARGE = [2_000, 20_000]
+
+async function largeRequests({ lab, ips, cluster, service, slice }: Bench): Promise<void> {
+  const ports = [
+    { port: 80, nodePort: NODE_PORT },
+    { port: 80, protocol: 'UDP', nodePort: NODE_PORT },
+  ] as const
+  await cluster(service('a', { ports, spec: { type: 'NodePort' } }), slice('a', [POD_10], { ports: BOTH }))
+  const ways = [
+    [lab.pod(1, 1), ips.clusterIP(1), 80],
+    [lab.pod(2, 0), ips.clusterIP(1), 80],
+    [lab.node(0), ips.clusterIP(1), 80],
+    [lab.pod(0, 0), ips.node(2), NODE_PORT],
+    [lab.outside, ips.node(0), NODE_PORT],
+  ] as const
+  for (const protocol of ['tcp', 'udp'] as const) {
+    for (const [from, to, port] of ways) {
+      for (const echo of LARGE) {
+        const outcome = await ask(from, [to, port, protocol], { echo })
+        const what = `${from.name} asks ${to} ${port} ${protocol}`
+        expect({ what, ...outcome }).toMatchObject({ what, kind: 'answer', server: 'pod-1-0', echoed: echo })
+      }
+    }
+  }
+}
+
 export const LOAD_BALANCER_ROWS: readonly Row[] = [
   { source: 'LoadBalancers', name: 'change type and ports, TCP and UDP', hold: changeTypeAndPorts },
   { source: 'LoadBalancers', name: 'only allow access from source ranges', hold: sourceRanges },
   ...LOAD_BALANCER_AFFINITY_ROWS,
   { source: 'LoadBalancers', name: 'without NodePort', hold: withoutNodePort },
-  { source: 'LoadBalancers', name: 'UDP when server pod cycles, different and same node', without: DAEMON },
-  { source: 'LoadBalancers', name: 'no disruption during rolling update, Cluster and Local', without: DAEMON },
+  {
+    source: 'LoadBalancers',
+    name: 'UDP when server pod cycles, different and same node',
+    without: `${RUNNING} live-rows-conntrack.ts`,
+  },
+  {
+    source: 'LoadBalancers',
+    name: 'no disruption during rolling update, Cluster and Local',
+    without: `${RUNNING} live-rows-steady.ts`,
+  },
   { source: 'LoadBalancers', name: 'ExternalTrafficPolicy: Local keeps the client address', hold: localKeepsSource },
   { source: 'LoadBalancers', name: 'ExternalTrafficPolicy: Local uses nodes with endpoints only', hold: localNodes },
   { source: 'LoadBalancers', name: 'ExternalTrafficPolicy: Local works from pods', hold: localFromPods },
@@ -161,9 +198,25 @@ export const LOAD_BALANCER_ROWS: readonly Row[] = [
   { source: 'Networking', name: 'several Services with the same endpoints', hold: sameEndpoints },
   { source: 'Networking', name: 'endpoints using hostNetwork', hold: hostNetworkEndpoints },
   { source: 'Networking', name: 'update nodePort', hold: nodePortChanges },
-  { source: 'Networking', name: 'large requests', without: 'all of it: no test yet' },
-  { source: 'Networking', name: 'recreate its iptables rules if they are deleted', without: DAEMON },
-  { source: 'Conntrack', name: 'UDP flows after pods, ports and Services changed', without: DAEMON },
-  { source: 'Conntrack', name: 'not vulnerable to the invalid conntrack state bug', without: 'all of it: no test yet' },
-  { source: 'KubeProxy', name: 'TCP CLOSE_WAIT timeout; localhost node port metric', without: DAEMON },
+  { source: 'Networking', name: 'large requests, TCP and UDP', hold: largeRequests },
+  {
+    source: 'Networking',
+    name: 'recreate its iptables rules if they are deleted',
+    without: `${RUNNING} live-rows-steady.ts`,
+  },
+  {
+    source: 'Conntrack',
+    name: 'UDP flows after pods, ports and Services changed',
+    without: `${RUNNING} live-rows-conntrack.ts`,
+  },
+  {
+    source: 'Conntrack',
+    name: 'not vulnerable to the invalid conntrack state bug',
+    without: `${RUNNING} live-rows-observed.ts`,
+  },
+  {
+    source: 'KubeProxy',
+    name: 'TCP CLOSE_WAIT timeout; localhost node port metric',
+    without: `${RUNNING} live-rows-observed.ts`,
+  },
 ]

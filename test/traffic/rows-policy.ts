@@ -73,6 +73,6 @@ export const POLICY_ROWS: readonly Row[] = [
     source: 3833,
     name: 'should implement NodePort and HealthCheckNodePort correctly when ExternalTrafficPolicy changes',
     hold: policyChanges,
-    without: 'the health check node port: needs the running daemon',
+    without: 'the health check node port: held while the agent runs, by live-rows-observed.ts',
   },
 ]

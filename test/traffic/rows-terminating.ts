@@ -103,7 +103,7 @@ export const TERMINATING_ROWS: readonly Row[] = [
     source: 2823,
     name: 'should fail health check node port if there are only terminating endpoints',
     hold: onlyTerminating,
-    without: 'the health check node port: needs the running daemon',
+    without: 'the health check node port: held while the agent runs, by live-rows-observed.ts',
   },
   {
     source: 2920,

@@ -5,6 +5,7 @@ import { FAMILIES } from '../../src/model/address.ts'
 import { createLaboratory, type Laboratory, whatLaboratoryLacks } from './laboratory.ts'
 import { createBench, type Row, startServers } from './row.ts'
 import { formatTable, type Results, ROWS } from './rows.ts'
+import { comparedQuestions } from './simulated.ts'
 
 const lacking = whatLaboratoryLacks()
 if (lacking !== undefined) process.stderr.write(`SKIPPED: traffic: ${lacking}\n`)
@@ -16,7 +17,10 @@ test.runIf(process.env['CI'] === 'true')('traffic is tested in CI', () => {
 describe.skipIf(lacking !== undefined)('Services by real packets', () => {
   const results: Results = new Map()
 
-  afterAll(() => void process.stdout.write(`\n${formatTable(results, ROWS)}\n`))
+  afterAll(() => {
+    process.stdout.write(`\n${formatTable(results, ROWS)}\n`)
+    process.stdout.write(`questions put to the simulator too, which agreed: ${comparedQuestions()}\n`)
+  })
 
   // A laboratory for each family, at the same time: rows wait more than they compute.
   describe.for(FAMILIES)('%s', { concurrent: true }, (family) => {
@@ -38,6 +42,10 @@ describe.skipIf(lacking !== undefined)('Services by real packets', () => {
       results.set(row, { ...results.get(row), [family]: 'FAILED' })
       await expect(row.hold(createBench(laboratory, family))).resolves.toBeUndefined()
       results.set(row, { ...results.get(row), [family]: 'held' })
+    })
+
+    test('the simulator was asked too', { concurrent: false }, () => {
+      expect(comparedQuestions()).toBeGreaterThan(500)
     })
   })
 })
