@@ -106,7 +106,7 @@ describe.skipIf(lacks('zsh'))('in zsh', () => {
     const driver = `
 zmodload zsh/zpty
 zpty -b shell zsh -f -i
-zpty -w shell "PROMPT='> '; autoload -Uz compinit; compinit -D -u; source ${await scriptOf('zsh')}; cd ${folder}; bindkey '^I' complete-word; print R''EADY"
+zpty -w shell "PROMPT='> '; autoload -Uz compinit; compinit -D -u; source ${await scriptOf('zsh')}; cd ${folder}; bindkey -e; bindkey '^I' complete-word; print R''EADY"
 text=''
 until [[ $text == *READY* ]]; do zpty -r shell piece || break; text+=$piece; done
 `
@@ -114,7 +114,7 @@ until [[ $text == *READY* ]]; do zpty -r shell piece || break; text+=$piece; don
     const run = `${driver}
 complete_line() {
   zpty -w -n shell "$1"$'\\t'
-  sleep 1
+  sleep 3
   zpty -w shell $'\\C-a: '
 }
 for line in 'sluice rend' 'sluice graph --pack' 'sluice graph -o merm' 'sluice render -f my'; do complete_line $line; done
@@ -126,7 +126,7 @@ for (( n = 0; n < 2000; n++ )); do
 done
 print -r -- $text
 `
-    const output = execFileSync('zsh', ['-f', '-c', run], { encoding: 'utf8', timeout: 50_000 })
+    const output = execFileSync('zsh', ['-f', '-c', run], { encoding: 'utf8', timeout: 200_000 })
     for (const line of [
       'sluice render',
       'sluice graph --packet',
