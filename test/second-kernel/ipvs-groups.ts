@@ -25,8 +25,13 @@ const ESSENTIALS = [
   'DualStack',
 ]
 
+/** Minutes of waiting for connections to be forgotten, and large packets: SLUICE_LONG=1 holds them. */
+const LONG_ROWS = ['2235 ', '2272 ', 'Networking large requests']
+const isLong = process.env['SLUICE_LONG'] === '1'
+const isInTime = (row: Row) => isLong || !LONG_ROWS.some((start) => rowName(row).startsWith(start))
+
 const ROWS_OF: Readonly<Record<Group, readonly Row[]>> = {
-  services: ROWS.filter(({ source }) => source !== 'Masquerade'),
+  services: ROWS.filter((row) => row.source !== 'Masquerade' && isInTime(row)),
   essentials: ROWS.filter((row) => ESSENTIALS.some((start) => rowName(row).startsWith(start))),
   masquerade: ROWS.filter(({ source }) => source === 'Masquerade'),
   schedulers: SCHEDULER_ROWS,

@@ -22,6 +22,7 @@ import {
   serverOf,
   type Target,
 } from '../traffic/row.ts'
+import { forgetRules } from '../traffic/simulated.ts'
 
 const POD_00 = { node: 0, pod: 0 }
 const POD_10 = { node: 1, pod: 0 }
@@ -201,6 +202,7 @@ function nodeAgent(script: string): (bench: Bench) => Promise<void> {
     }
     const settings = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
     await lab.node(2).exec([process.execPath, script, 'run', '--once', ...settings])
+    forgetRules(lab)
     for (const bench of benches) {
       for (const client of [lab.pod(2, 0), lab.node(2)]) {
         await expectServers(client, clusterIP(bench), ['pod-0-0', 'pod-1-0'])

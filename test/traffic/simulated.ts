@@ -43,6 +43,11 @@ export function rememberRules(lab: Laboratory, family: Family, node: number, rul
   loaded.nodes.set(`${family} ${node}`, () => (made ??= makeNode(family, node, ruleset())))
 }
 
+/** Somebody else writes the rules from now on. */
+export function forgetRules({ outside, nodes, pods }: Laboratory): void {
+  for (const namespace of [outside, ...nodes, ...pods]) LOADED.delete(namespace)
+}
+
 /** What differs, in words; undefined when nothing does, and when the rules are not known. */
 export function compareWithSimulator(from: Namespace, question: Question, outcome: Outcome): string | undefined {
   const loaded = LOADED.get(from)
