@@ -1,11 +1,13 @@
 // The commands and their options. What a command does is loaded when it runs, so that --help is quick.
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { addCompletion } from './commands/completion.ts'
+import type { CommandContext } from './commands/context.ts'
 import { addDiff } from './commands/diff.ts'
 import { addEstimate } from './commands/estimate.ts'
 import { addExplain } from './commands/explain.ts'
 import { addGraph } from './commands/graph.ts'
 import { addLint } from './commands/lint.ts'
+import { collect, notEmpty } from './commands/source-options.ts'
 import { addTrace } from './commands/trace.ts'
 import { addVerify } from './commands/verify.ts'
 import type { RunOptions } from './daemon.ts'
@@ -70,6 +72,16 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
     })
     .showHelpAfterError('(add --help for the options)')
     .addHelpText('after', '\nStart with sluice render -f cluster.yaml; sluice render --help shows more examples.')
+  const context: CommandContext = { version, streams, setExitCode }
+  addRender(program, context)
+  addRun(program, context)
+  addGolden(program, context)
+  for (const add of [addTrace, addExplain, addDiff, addVerify, addLint, addEstimate, addGraph, addCompletion])
+    add(program, context)
+  return program
+}
+
+function addRender(program: Command, { streams, setExitCode }: CommandContext): void {
   const render = program
     .command('render')
     .description('Print the rules of a node, byte for byte as kube-proxy would program them; needs no root')
@@ -104,6 +116,9 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
       setExitCode(await run({ filename: [], ...options, proxyFlags: givenRenderFlags(command) }, streams))
     })
   addRenderFlags(render)
+}
+
+function addRun(program: Command, { version, streams, setExitCode }: CommandContext): void {
   const run = program
     .command('run')
     .description("Watch the cluster and keep this node's rules right, iptables or IPVS, in place of kube-proxy")
@@ -172,6 +187,9 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
       setExitCode(await runNode({ filename: [], ...options, proxyFlags: givenDaemonFlags(command) }, version, streams))
     })
   addDaemonFlags(run)
+}
+
+function addGolden(program: Command, { setExitCode }: CommandContext): void {
   program
     .command('golden')
     .description('Check scenarios, folders of manifests, against the rules that are stored beside them')
@@ -183,9 +201,6 @@ export function createProgram(version: string, streams: Streams, setExitCode: (c
       const { golden } = await import('./golden.ts')
       setExitCode(await golden(folders, options))
     })
-  for (const add of [addTrace, addExplain, addDiff, addVerify, addLint, addEstimate, addGraph, addCompletion])
-    add(program, { version, streams, setExitCode })
-  return program
 }
 
 function addInputOptions(command: Command): void {
@@ -223,21 +238,10 @@ function addNodeOptions(command: Command): void {
     .optionsGroup('Output:')
 }
 
-function collect(value: string, previous: readonly string[] = []): readonly string[] {
-  const given = notEmpty(value)
-  return previous.includes(given) ? previous : [...previous, given]
-}
-
 function positive(value: string): number {
   const number = Number(value)
   if (value.trim() !== '' && number > 0 && Number.isFinite(number)) return number
   throw new InvalidArgumentError('Write a number above 0.')
-}
-
-/** An empty value is mostly a shell variable that was not set. */
-function notEmpty(value: string): string {
-  if (value !== '') return value
-  throw new InvalidArgumentError('It is empty: give a value, or leave the option out.')
 }
 
 /** Words that belong to no option: what a shell makes of `-f *.yaml`, or the value of a boolean flag. */

@@ -1,8 +1,8 @@
 // --live: the rules of this machine's kernel, read with the tools that show them. Nothing is written.
 import { CommandError, type CommandResult, runCommand } from '../host/exec.ts'
 import { startHands } from '../host/hands-client.ts'
-import { IPVS_DEVICE } from '../host/netlink.ts'
 import { FAMILIES, type Family, type Ip } from '../model/address.ts'
+import { IPVS_DEVICE } from '../model/host.ts'
 import { chooseVariant, type IptablesVariant, toolsOf } from '../sync/variant.ts'
 import { Failure } from './failure.ts'
 import { parseParts, type ReadDump } from './rule-source-dump.ts'

@@ -1,6 +1,8 @@
 // Two sides' virtual servers, sets and addresses of one family, by Service, then by object. The order within a set, or of
 // virtual servers, is nobody's choice, and no difference.
+
 import { hostCidr } from '../model/address.ts'
+import { IPVS_DEVICE } from '../model/host.ts'
 import { createIpvsOwners } from './ipvs-owners.ts'
 import { definitionOf, type IpvsSide, linesOfServer, type SideSet } from './ipvs-side.ts'
 import { nameGroup } from './name-group.ts'
@@ -64,7 +66,7 @@ export function compareIpvs(
   if (before.addresses !== undefined && after.addresses !== undefined) {
     compareMembers(before.addresses, after.addresses, {
       kind: 'addresses',
-      object: 'kube-ipvs0',
+      object: IPVS_DEVICE,
       ownerOf: owners.ofAddress,
       lineOf: hostCidr,
       add,

@@ -2,7 +2,6 @@
 // through it end.
 import { CommandError } from '../host/exec.ts'
 import type { Hands } from '../host/hands.ts'
-import { IPVS_DEVICE } from '../host/netlink.ts'
 import type { SetName } from '../ipset/ip-set.ts'
 import { parseIpsetSave } from '../ipset/parse.ts'
 import { destroySetLine } from '../ipset/print.ts'
@@ -10,6 +9,7 @@ import { readConnectionCounts } from '../ipvs/connections.ts'
 import { parseIpvsadmSave } from '../ipvs/parse.ts'
 import { type Clock, pause } from '../kube/clock.ts'
 import type { Cidr } from '../model/address.ts'
+import { IPVS_DEVICE } from '../model/host.ts'
 import {
   drainedServers,
   drainLines,

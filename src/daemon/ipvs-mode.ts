@@ -1,5 +1,5 @@
 // IPVS mode, for the daemon.
-import { IPVS_DEVICE } from '../host/netlink.ts'
+
 import { addEntryLine } from '../ipset/print.ts'
 import { printRuleLine } from '../iptables/print-rule.ts'
 import { createProgramMeter } from '../iptables/statistics.ts'
@@ -8,6 +8,7 @@ import { createIpvsCompiler } from '../ipvs/compile.ts'
 import { printIpvsadmSave } from '../ipvs/print.ts'
 import type { IpvsProgram } from '../ipvs/program.ts'
 import { hostCidr } from '../model/address.ts'
+import { IPVS_DEVICE } from '../model/host.ts'
 import type { ObjectKey } from '../model/object-name.ts'
 import { createIpvsSyncer, type IpvsSyncEvent } from '../sync/ipvs/syncer.ts'
 import type { TerminationLimits } from '../sync/ipvs/terminations.ts'

@@ -3,6 +3,7 @@
 // The package is loaded on first use, because it is a native addon that not every platform has.
 import type { NetlinkSocket } from 'netlink'
 import { type Ip, parseIp } from '../model/address.ts'
+import { IPVS_DEVICE } from '../model/host.ts'
 
 export type Netlink = typeof import('netlink')
 
@@ -18,9 +19,6 @@ const NFGENMSG = Buffer.alloc(4)
 export function loadNetlink(): Promise<Netlink> {
   return import('netlink')
 }
-
-/** The interface that carries the virtual addresses of IPVS mode, here and in kube-proxy. */
-export const IPVS_DEVICE = 'kube-ipvs0'
 
 /**
  * The addresses of all interfaces, up or down, in the kernel's order, without those that a Service has on this node.

@@ -17,3 +17,6 @@ export interface Host {
   readonly addresses: readonly Ip[]
   readonly features: HostFeatures
 }
+
+/** The interface that carries the virtual addresses of IPVS mode, here and in kube-proxy. */
+export const IPVS_DEVICE = 'kube-ipvs0'

@@ -9,8 +9,8 @@ import {
 } from '../iptables/ipvs-chains.ts'
 import { POSTROUTING, PROXY_FIREWALL, SERVICES } from '../iptables/names.ts'
 import type { Rule } from '../iptables/rule.ts'
-import { DUMMY_DEVICE } from '../ipvs/print-addresses.ts'
 import { SET_NAMES, setName } from '../ipvs/sets.ts'
+import { IPVS_DEVICE } from '../model/host.ts'
 import type { NodeNetwork } from '../packet/network.ts'
 import type { PortRules } from './entrances.ts'
 import { createDistinction, type Distinction, looksAtAddresses } from './sameness.ts'
@@ -46,7 +46,7 @@ export function createIpvsDistinction(
     }
   }
   // Every virtual server is an address of the node: those of kube-ipvs0 are alike.
-  const elsewhere = { ...network, interfaces: network.interfaces.filter(({ name }) => name !== DUMMY_DEVICE) }
+  const elsewhere = { ...network, interfaces: network.interfaces.filter(({ name }) => name !== IPVS_DEVICE) }
   const distinguish = createDistinction(ports, elsewhere)
   const bound = new Set<string>(network.interfaces.flatMap(({ addresses }) => addresses.map(({ ip }) => ip)))
   const isBound = (endpoint: string) => bound.has(endpoint.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''))

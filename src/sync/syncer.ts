@@ -22,6 +22,7 @@ import { createDriftLooks, type LookReport, type StrangerSources } from './drift
 import { bringInGroups } from './in-groups.ts'
 import { createIsolations } from './isolation.ts'
 import { createKernelAccess, RestoreError } from './kernel-access.ts'
+import { createQueue } from './queue.ts'
 import type { IptablesVariant } from './variant.ts'
 
 export interface SyncerOptions {
@@ -246,16 +247,6 @@ function tellFirst<T>(read: () => Promise<T>, tell: ((first: T) => void) | undef
     const result = await read()
     if (isFirst) tell?.(result)
     isFirst = false
-    return result
-  }
-}
-
-/** One at a time, in the order of the calls. */
-export function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (work) => {
-    const result = last.then(work, work)
-    last = result.catch(() => {})
     return result
   }
 }

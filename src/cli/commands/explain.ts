@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander'
 import type { ExplainOptions } from '../explain-options.ts'
 import type { CommandContext } from './context.ts'
-import { addProxyFlags, addSourceOptions, notEmpty, sourceOptionsOf } from './source-options.ts'
+import { addProxyFlags, addServiceSelection, addSourceOptions, notEmpty, sourceOptionsOf } from './source-options.ts'
 
 const HELP = `
 Goes through what a person would check: does the Service exist, which type is it, does its selector match Pods and are
@@ -27,12 +27,8 @@ export function addExplain(program: Command, { streams, setExitCode }: CommandCo
     .argument('[NAMESPACE/SERVICE]', 'the Service; without a namespace, that of -n or default')
     .addHelpText('after', HELP)
     .optionsGroup('What to explain:')
-    .option(
-      '-n, --namespace <name>',
-      'the namespace of the Service; without a Service, all of this namespace',
-      notEmpty,
-    )
-    .option('-A, --all-namespaces', 'every Service')
+  addServiceSelection(explain)
+  explain
     .option(
       '--client <address>',
       'narrow it to a client: the IP address of a Pod, a node, or somebody outside',

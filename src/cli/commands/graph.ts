@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander'
 import type { GraphOptions } from '../graph.ts'
 import type { CommandContext } from './context.ts'
-import { addProxyFlags, addSourceOptions, notEmpty, sourceOptionsOf } from './source-options.ts'
+import { addProxyFlags, addServiceSelection, addSourceOptions, notEmpty, sourceOptionsOf } from './source-options.ts'
 
 const HELP = `
 A picture has the addresses and ports by which packets come in, the chains behind them with what they decide (traffic
@@ -28,12 +28,8 @@ export function addGraph(program: Command, { streams, setExitCode }: CommandCont
     .argument('[SERVICE|NAMESPACE]', 'NAMESPACE/SERVICE, or a namespace; beside -n the name of a Service')
     .addHelpText('after', HELP)
     .optionsGroup('What to draw:')
-    .option(
-      '-n, --namespace <name>',
-      'the namespace of the Service; without a Service, all of this namespace',
-      notEmpty,
-    )
-    .option('-A, --all-namespaces', 'every Service')
+  addServiceSelection(graph)
+  graph
     .option(
       '--packet <packet>',
       "a packet's way, as sluice trace takes it: 'tcp 203.0.113.2 -> 10.96.1.10:80'",

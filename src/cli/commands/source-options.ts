@@ -45,6 +45,17 @@ export function addNodeOptions(command: Command): void {
     .optionsGroup('Output:')
 }
 
+/** Which Services a command is about, beside the one that is its argument. */
+export function addServiceSelection(command: Command): void {
+  command
+    .option(
+      '-n, --namespace <name>',
+      'the namespace of the Service; without a Service, all of this namespace',
+      notEmpty,
+    )
+    .option('-A, --all-namespaces', 'every Service')
+}
+
 /** Adds kube-proxy's flags; call it last. */
 export function addProxyFlags(command: Command): void {
   addRenderFlags(command)
