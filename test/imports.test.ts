@@ -75,19 +75,19 @@ const MAY_USE_NODE = [
   'daemon',
   'cli',
   '.',
-  'kube/access.ts',
-  'kube/cluster.ts',
-  'kube/cluster-error.ts',
-  'kube/cluster-session.ts',
-  'kube/connection.ts',
-  'kube/credentials.ts',
-  'kube/directory-changes.ts',
-  'kube/directory-source.ts',
-  'kube/http1-transport.ts',
-  'kube/http2-transport.ts',
-  'kube/kubeconfig.ts',
-  'kube/manifest.ts',
-  'kube/transport.ts',
+  'kube/api/access.ts',
+  'kube/api/cluster.ts',
+  'kube/api/cluster-error.ts',
+  'kube/api/cluster-session.ts',
+  'kube/api/connection.ts',
+  'kube/api/credentials.ts',
+  'kube/manifests/directory-changes.ts',
+  'kube/manifests/directory-source.ts',
+  'kube/api/http1-transport.ts',
+  'kube/api/http2-transport.ts',
+  'kube/api/kubeconfig.ts',
+  'kube/manifests/manifest.ts',
+  'kube/api/transport.ts',
 ]
 const NODE_MODULES: Readonly<Record<string, RegExp>> = {
   'iptables/names.ts': /^node:crypto$/,
@@ -142,7 +142,7 @@ describe('imports', () => {
       files
         .filter(({ imports }) => imports.some(({ from, typeOnly }) => module.test(from) && !typeOnly))
         .map(({ name }) => name)
-    expect(loads(/^@kubernetes\/client-node$/)).toEqual(['kube/cluster.ts'])
+    expect(loads(/^@kubernetes\/client-node$/)).toEqual(['kube/api/cluster.ts'])
     expect(loads(/^(?:execa|node:child_process)$/).toSorted()).toEqual(MAY_START_PROCESSES)
   })
 

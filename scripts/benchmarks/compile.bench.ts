@@ -18,7 +18,7 @@ import {
   writePayload,
 } from '../../src/index.ts'
 import { link as linkRules } from '../../src/iptables/link.ts'
-import { decodeEndpointSlice, decodeService } from '../../src/kube/decode.ts'
+import { decodeEndpointSlice, decodeService } from '../../src/kube/decode/decode.ts'
 import { generateList, generateServices } from './cluster.ts'
 import { inOwnProcess, median, peakMemory, printTable, time, writeResults } from './measure.ts'
 

@@ -1,7 +1,7 @@
 // The configuration that a command works with: --config or kube-proxy's flags.
 import { findSchedulerProblem } from '../ipvs/schedulers.ts'
-import { findProxyFlag, spellFlag } from '../kube/proxy-flag-table.ts'
-import { type GivenFlags, resolveProxyConfig } from '../kube/proxy-flags.ts'
+import { findProxyFlag, spellFlag } from '../kube/config/proxy-flag-table.ts'
+import { type GivenFlags, resolveProxyConfig } from '../kube/config/proxy-flags.ts'
 import type { ProxyConfig, ProxyMode } from '../model/config.ts'
 import { formatIssue, type Issue } from '../model/issue.ts'
 import { Failure } from './failure.ts'

@@ -1,5 +1,5 @@
 // What was read, in words: how many objects, and which way the endpoints of how many Services were found.
-import type { Assembly } from '../kube/assemble.ts'
+import type { Assembly } from '../kube/manifests/assemble.ts'
 import { count, listNames } from './words.ts'
 
 /** One line each. */

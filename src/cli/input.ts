@@ -1,9 +1,9 @@
 // What a command looks at: manifests, or one read of a live cluster.
 import { buffer } from 'node:stream/consumers'
-import { assembleSnapshot } from '../kube/assemble.ts'
-import { ClusterError } from '../kube/cluster-error.ts'
-import type { RawObject } from '../kube/documents.ts'
-import { InputError, readManifests } from '../kube/manifest.ts'
+import { ClusterError } from '../kube/api/cluster-error.ts'
+import { assembleSnapshot } from '../kube/manifests/assemble.ts'
+import type { RawObject } from '../kube/manifests/documents.ts'
+import { InputError, readManifests } from '../kube/manifests/manifest.ts'
 import { formatIssue, type Issue } from '../model/issue.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { describeAssembly } from './describe-input.ts'
@@ -80,7 +80,7 @@ async function readLiveCluster(
   terminal: Terminal,
   beyondRules: { readonly podNamespace?: string } | undefined,
 ): Promise<ReadObjects> {
-  const { readCluster } = await import('../kube/cluster.ts')
+  const { readCluster } = await import('../kube/api/cluster.ts')
   const variable = master === undefined || context !== undefined ? process.env['KUBECONFIG'] : undefined
   const file = kubeconfig ?? variable
   try {

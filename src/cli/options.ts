@@ -1,5 +1,5 @@
 // The options of commands, as commander hands them over.
-import type { GivenFlags } from '../kube/proxy-flags.ts'
+import type { GivenFlags } from '../kube/config/proxy-flags.ts'
 import type { Family } from '../model/address.ts'
 import type { ProxyMode } from '../model/config.ts'
 

@@ -1,8 +1,8 @@
 // kube-proxy's own flags as options of a command: same names, same meaning.
 import { type Command, Option } from 'commander'
-import { FLAGS_WITHOUT_EFFECT } from '../kube/flags-without-effect.ts'
-import { findProxyFlag, PROXY_FLAGS, type ProxyFlag, spellFlag } from '../kube/proxy-flag-table.ts'
-import type { GivenFlags } from '../kube/proxy-flags.ts'
+import { FLAGS_WITHOUT_EFFECT } from '../kube/config/flags-without-effect.ts'
+import { findProxyFlag, PROXY_FLAGS, type ProxyFlag, spellFlag } from '../kube/config/proxy-flag-table.ts'
+import type { GivenFlags } from '../kube/config/proxy-flags.ts'
 
 /** Those that have their own entry among the options of render. */
 const SHARED: ReadonlySet<string> = new Set(['config', 'kubeconfig', 'master'])

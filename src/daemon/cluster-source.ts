@@ -1,8 +1,8 @@
 // The API server as the daemon's source: watches, the Node's gate, Events, and what all of these tell the log and metrics.
-import type { Clock } from '../kube/clock.ts'
-import { type Connection, openConnection } from '../kube/connection.ts'
-import { openCredentials } from '../kube/credentials.ts'
-import { type ClusterWatchState, watchCluster } from '../kube/watch.ts'
+import type { Clock } from '../kube/api/clock.ts'
+import { type Connection, openConnection } from '../kube/api/connection.ts'
+import { openCredentials } from '../kube/api/credentials.ts'
+import { type ClusterWatchState, watchCluster } from '../kube/api/watch.ts'
 import type { ProxyConfig } from '../model/config.ts'
 import { formatIssue } from '../model/issue.ts'
 import type { Node, Snapshot } from '../model/snapshot.ts'

@@ -1,8 +1,8 @@
 // The effective configuration as a KubeProxyConfiguration v1alpha1 document, complete and in kube-proxy's form: for
 // /configz (JSON, members in the order of Kubernetes' types) and --write-config-to (YAML, keys sorted).
 import { stringify } from 'yaml'
-import { formatGoDuration } from '../kube/go-duration.ts'
-import type { EffectiveProxyConfig } from '../kube/proxy-config-effective.ts'
+import { formatGoDuration } from '../kube/config/go-duration.ts'
+import type { EffectiveProxyConfig } from '../kube/config/proxy-config-effective.ts'
 
 /** Nested records of JSON values; the order of members counts. */
 export type ConfigDocument = Readonly<Record<string, unknown>>

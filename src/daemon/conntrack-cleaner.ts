@@ -1,7 +1,7 @@
 // Deletes stale UDP entries of one family after syncs that can have made some; see sync/conntrack.ts.
 import type { Hands } from '../host/hands.ts'
 import type { KernelText } from '../iptables/kernel-text.ts'
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import type { Family } from '../model/address.ts'
 import type { ServicePort } from '../model/service-port.ts'
 import { NO_FRONTENDS, needsConntrackCleanUp, staleFlows } from '../sync/conntrack.ts'

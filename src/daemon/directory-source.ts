@@ -1,5 +1,5 @@
 // A folder of manifests as the daemon's source, for a host without a cluster.
-import { watchDirectory } from '../kube/directory-source.ts'
+import { watchDirectory } from '../kube/manifests/directory-source.ts'
 import { formatIssue } from '../model/issue.ts'
 import type { Node } from '../model/snapshot.ts'
 import type { Source, SourceOptions } from './cluster-source.ts'

@@ -1,6 +1,6 @@
 // Kubernetes Events that kube-proxy's users know, events.k8s.io/v1. They are news for people and nothing depends on them:
 // a failure to send one is logged, and a flood is cut.
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import type { ObjectKey } from '../model/object-name.ts'
 import { formatRfc3339, readInstant } from './instant.ts'
 import type { Log } from './log.ts'

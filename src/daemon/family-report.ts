@@ -1,6 +1,6 @@
 // What happens to the rules of one family, told to the log and the metrics.
 import type { TableName } from '../iptables/rule.ts'
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import type { Family } from '../model/address.ts'
 import type { SyncReport } from '../sync/syncer.ts'
 import type { Log } from './log.ts'

@@ -1,7 +1,7 @@
 // One IP family of the daemon: Snapshots and node facts in, a kernel that has the rules out. Decides why and when there is
 // a sync, and what happens around it.
 import type { Hands } from '../host/hands.ts'
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import type { Family } from '../model/address.ts'
 import type { ProxyConfig } from '../model/config.ts'
 import type { NodeFacts } from '../model/node.ts'

@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import { parseIp } from '../model/address.ts'
 import type { Answer, PageRequest, Reply } from './http-reply.ts'
 import type { Log } from './log.ts'

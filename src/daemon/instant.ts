@@ -1,5 +1,5 @@
 // A moment as the health servers need it, and how they print it.
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 
 export interface Instant {
   /** Nanoseconds since 1970, UTC; jumps when somebody sets the machine's clock. For display. */

@@ -7,7 +7,7 @@ import { parseIpsetSave } from '../ipset/parse.ts'
 import { destroySetLine } from '../ipset/print.ts'
 import { readConnectionCounts } from '../ipvs/connections.ts'
 import { parseIpvsadmSave } from '../ipvs/parse.ts'
-import { type Clock, pause } from '../kube/clock.ts'
+import { type Clock, pause } from '../kube/api/clock.ts'
 import type { Cidr } from '../model/address.ts'
 import { IPVS_DEVICE } from '../model/host.ts'
 import {

@@ -2,7 +2,7 @@
 // and no TLS, as with kube-proxy: it listens on the loopback address unless the configuration says otherwise.
 //
 // /metrics/slis does not exist here (404): its health check metrics would say nothing that /metrics does not.
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import type { ProxyMode } from '../model/config.ts'
 import { answerDebugRules, type DebugRules } from './debug-rules.ts'
 import { type Answer, jsonReply, notFound, type PageRequest, type Reply, textReply } from './http-reply.ts'

@@ -1,5 +1,5 @@
 // What `sluice run` is asked to do.
-import type { EffectiveProxyConfig } from '../kube/proxy-config-effective.ts'
+import type { EffectiveProxyConfig } from '../kube/config/proxy-config-effective.ts'
 import type { ProxyConfig } from '../model/config.ts'
 import type { TerminationLimits } from '../sync/ipvs/terminations.ts'
 import type { IptablesVariant } from '../sync/variant.ts'

@@ -4,7 +4,7 @@
 import { Session } from 'node:inspector/promises'
 import { Readable } from 'node:stream'
 import { getHeapSnapshot } from 'node:v8'
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import { type PageRequest, type Reply, textReply } from './http-reply.ts'
 
 const DEFAULT_SECONDS = 30

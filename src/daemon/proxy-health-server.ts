@@ -1,6 +1,6 @@
 // /healthz and /livez on healthzBindAddress, for cloud load balancers and the kubelet. Bodies are those of kube-proxy to
 // the byte, because people's health checks read them.
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import type { Family } from '../model/address.ts'
 import type { Node } from '../model/snapshot.ts'
 import { type Answer, jsonReply, notFound, type Reply } from './http-reply.ts'

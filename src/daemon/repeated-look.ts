@@ -1,5 +1,5 @@
 // Looks at the kernel again and again, each time after a pause that makes looking cheap enough.
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import { stretchInterval } from '../sync/drift.ts'
 
 export interface RepeatedLook {

@@ -1,6 +1,6 @@
 // The daemon's listeners: proxy health, metrics and other pages, and the health check node ports of Services.
 
-import type { Clock } from '../kube/clock.ts'
+import type { Clock } from '../kube/api/clock.ts'
 import { printConfigz } from './config-document.ts'
 import type { DebugRules } from './debug-rules.ts'
 import type { Events } from './events.ts'

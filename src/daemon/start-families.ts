@@ -1,7 +1,7 @@
 // Starts what runs once the node is known: one sync loop per IP family, the health check node ports, and the listeners.
 import type { Hands } from '../host/hands.ts'
 import { writeOomScore } from '../host/sysctl-files.ts'
-import { SYSTEM_CLOCK } from '../kube/clock.ts'
+import { SYSTEM_CLOCK } from '../kube/api/clock.ts'
 import type { Family } from '../model/address.ts'
 import type { NodeFacts } from '../model/node.ts'
 import type { StrangerSources } from '../sync/drift-look.ts'

@@ -1,9 +1,10 @@
 // Raw objects, from manifests or a live cluster, -> the Cluster that the checks look at: the Snapshot that rules are made
 // of, and beside it what rules are not made of.
-import { type Assembly, assembleSnapshot } from '../kube/assemble.ts'
-import { decodeEndpointSlice } from '../kube/decode.ts'
-import { SERVICE_NAME } from '../kube/decode-endpoint-slice.ts'
-import type { RawObject } from '../kube/documents.ts'
+
+import { decodeEndpointSlice } from '../kube/decode/decode.ts'
+import { SERVICE_NAME } from '../kube/decode/decode-endpoint-slice.ts'
+import { type Assembly, assembleSnapshot } from '../kube/manifests/assemble.ts'
+import type { RawObject } from '../kube/manifests/documents.ts'
 import type { Issue } from '../model/issue.ts'
 import type { ObjectKey } from '../model/object-name.ts'
 import type { EndpointSlice } from '../model/snapshot.ts'

@@ -1,6 +1,6 @@
 // Everything that the checks look things up in, indexed once: a check must not go through a whole cluster.
 
-import { indexPods } from '../kube/pod-endpoints.ts'
+import { indexPods } from '../kube/manifests/pod-endpoints.ts'
 import { FAMILIES, type Family, familyOfIp, formatEndpoint, type Ip } from '../model/address.ts'
 import type { Issue } from '../model/issue.ts'
 import { type ObjectKey, servicePortName } from '../model/object-name.ts'

@@ -1,4 +1,4 @@
-// A Pod as far as it tells why a Service does or does not reach it. More than src/kube/pod-schema.ts reads, which is
+// A Pod as far as it tells why a Service does or does not reach it. More than src/kube/manifests/pod-schema.ts reads, which is
 // what endpoints are made from.
 import { type Ip, parseIp } from '../model/address.ts'
 import { type ObjectKey, objectKey, type Protocol } from '../model/object-name.ts'

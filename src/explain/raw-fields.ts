@@ -1,6 +1,6 @@
 // Reads single fields of raw Kubernetes objects, leniently: what is absent or of another type is absent. What is wrong
-// with a field that rules depend on is reported by src/kube/decode.ts.
-import { isMapping } from '../kube/parsed-document.ts'
+// with a field that rules depend on is reported by src/kube/decode/decode.ts.
+import { isMapping } from '../kube/manifests/parsed-document.ts'
 
 export function fieldAt(value: unknown, ...path: readonly string[]): unknown {
   let at = value

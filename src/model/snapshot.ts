@@ -1,5 +1,5 @@
 // One immutable picture of the cluster, stripped to what bears on a node's rules. Addresses are canonical and names are
-// valid: src/kube/decode.ts lets nothing else in. Unchanged objects keep their identity from one Snapshot to the next,
+// valid: src/kube/decode/decode.ts lets nothing else in. Unchanged objects keep their identity from one Snapshot to the next,
 // and the compiler relies on it.
 import type { Cidr, Family, Ip } from './address.ts'
 import type { ObjectKey, Protocol } from './object-name.ts'

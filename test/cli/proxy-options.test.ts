@@ -1,7 +1,7 @@
 // kube-proxy's flags on sluice's command line, alone and beside --config.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { normaliseArguments } from '../../src/cli/proxy-options.ts'
-import { PROXY_FLAGS } from '../../src/kube/proxy-flag-table.ts'
+import { PROXY_FLAGS } from '../../src/kube/config/proxy-flag-table.ts'
 import { type Folder, temporaryFolder } from '../support/kubeconfig-file.ts'
 import { rawNode, rawService, rawSlice } from '../support/raw-objects.ts'
 import { type Ended, reported, sluice } from './command.ts'

@@ -1,9 +1,9 @@
 // The configuration as kube-proxy dumps it: /configz and --write-config-to.
 import { describe, expect, test } from 'vitest'
 import { printConfigYaml, printConfigz } from '../../src/daemon/config-document.ts'
-import { decodeProxyConfig } from '../../src/kube/proxy-config.ts'
-import type { EffectiveProxyConfig } from '../../src/kube/proxy-config-effective.ts'
-import { applyFlags } from '../../src/kube/proxy-flags.ts'
+import { decodeProxyConfig } from '../../src/kube/config/proxy-config.ts'
+import type { EffectiveProxyConfig } from '../../src/kube/config/proxy-config-effective.ts'
+import { applyFlags } from '../../src/kube/config/proxy-flags.ts'
 
 const HEADER = 'apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n'
 

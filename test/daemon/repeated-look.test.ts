@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { lookRepeatedly } from '../../src/daemon/repeated-look.ts'
 import type { Hands } from '../../src/host/hands.ts'
 import { createCompiler, defaultProxyConfig } from '../../src/index.ts'
-import { type Clock, SYSTEM_CLOCK } from '../../src/kube/clock.ts'
+import { type Clock, SYSTEM_CLOCK } from '../../src/kube/api/clock.ts'
 import { createSyncer } from '../../src/sync/syncer.ts'
 import { manyServices, plainNode } from '../support/many-services.ts'
 

@@ -82,7 +82,10 @@ describe.skipIf(lacks !== undefined)('the simulator and the kernel', () => {
 
   test('agree about the shares of 10,000 connections', async () => {
     const node = plainNode()
-    const setting: Setting = { node, config: (await import('../../src/kube/proxy-config.ts')).defaultProxyConfig() }
+    const setting: Setting = {
+      node,
+      config: (await import('../../src/kube/config/proxy-config.ts')).defaultProxyConfig(),
+    }
     const snapshot = snapshotOf([serviceEntry(0, endpointIps(0, 7))])
     const clusterIP = snapshot.services[0]?.service.clusterIPs.ipv4 ?? ('' as Ip)
     const ends = {

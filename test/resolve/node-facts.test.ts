@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { settingsFor } from '../../src/iptables/settings.ts'
-import { defaultProxyConfig } from '../../src/kube/proxy-config.ts'
+import { defaultProxyConfig } from '../../src/kube/config/proxy-config.ts'
 import { type Cidr, type Ip, parseCidr, parseIp } from '../../src/model/address.ts'
 import type { DetectLocalMode, ProxyConfig } from '../../src/model/config.ts'
 import type { Node } from '../../src/model/snapshot.ts'

@@ -1,7 +1,7 @@
 // A daemon's connection to the test double.
-import type { Clock } from '../../src/kube/clock.ts'
-import { type Connection, openConnection } from '../../src/kube/connection.ts'
-import { openCredentials } from '../../src/kube/credentials.ts'
+import type { Clock } from '../../src/kube/api/clock.ts'
+import { type Connection, openConnection } from '../../src/kube/api/connection.ts'
+import { openCredentials } from '../../src/kube/api/credentials.ts'
 import { type ApiServer, tlsFile } from './api-server.ts'
 import { oneContext, temporaryFolder } from './kubeconfig-file.ts'
 

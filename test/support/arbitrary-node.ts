@@ -1,6 +1,6 @@
 // Generates nodes and configurations, as far as rules depend on them.
 import * as fc from 'fast-check'
-import { defaultProxyConfig } from '../../src/kube/proxy-config.ts'
+import { defaultProxyConfig } from '../../src/kube/config/proxy-config.ts'
 import { type Cidr, type Ip, parseCidr } from '../../src/model/address.ts'
 import type { ProxyConfig } from '../../src/model/config.ts'
 import type { NodeFacts } from '../../src/model/node.ts'

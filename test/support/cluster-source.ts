@@ -1,9 +1,10 @@
 // watchCluster over the test double, and what it ought to say: assembleSnapshot of what the double holds.
-import { assembleSnapshot } from '../../src/kube/assemble.ts'
-import type { Clock } from '../../src/kube/clock.ts'
-import type { ReflectorTrouble } from '../../src/kube/reflector.ts'
-import type { SnapshotChanges } from '../../src/kube/snapshot-builder.ts'
-import { type ClusterWatch, watchCluster } from '../../src/kube/watch.ts'
+
+import type { Clock } from '../../src/kube/api/clock.ts'
+import type { ReflectorTrouble } from '../../src/kube/api/reflector.ts'
+import type { SnapshotChanges } from '../../src/kube/api/snapshot-builder.ts'
+import { type ClusterWatch, watchCluster } from '../../src/kube/api/watch.ts'
+import { assembleSnapshot } from '../../src/kube/manifests/assemble.ts'
 import type { Issue } from '../../src/model/issue.ts'
 import type { Snapshot } from '../../src/model/snapshot.ts'
 import { connectTo } from './api-connection.ts'

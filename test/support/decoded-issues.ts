@@ -1,5 +1,5 @@
 // What a decoder says about an object, as a person would see it.
-import { decodeEndpointSlice, decodeService } from '../../src/kube/decode.ts'
+import { decodeEndpointSlice, decodeService } from '../../src/kube/decode/decode.ts'
 import { formatIssue, type Place } from '../../src/model/issue.ts'
 import { rawService, rawSlice } from './raw-objects.ts'
 

@@ -1,7 +1,11 @@
 // Manifests as text in, derived slices as lines out, so that a case of derived endpoints reads at a glance.
 import { parseAllDocuments } from 'yaml'
-import { type DerivedEndpoints, deriveEndpointSlices, type EndpointSources } from '../../src/kube/derive-endpoints.ts'
-import type { RawObject } from '../../src/kube/documents.ts'
+import {
+  type DerivedEndpoints,
+  deriveEndpointSlices,
+  type EndpointSources,
+} from '../../src/kube/manifests/derive-endpoints.ts'
+import type { RawObject } from '../../src/kube/manifests/documents.ts'
 import { formatIssue } from '../../src/model/issue.ts'
 import type { EndpointSlice, SliceEndpoint } from '../../src/model/snapshot.ts'
 

@@ -7,7 +7,7 @@ import { type Explanation, explainService } from '../../src/explain/explain.ts'
 import type { Finding } from '../../src/explain/finding.ts'
 import type { Viewpoint } from '../../src/explain/viewpoint.ts'
 import { type Ip, type NodeFacts, type ProxyConfig, parseDocuments, parseIp } from '../../src/index.ts'
-import { resolveProxyConfig } from '../../src/kube/proxy-flags.ts'
+import { resolveProxyConfig } from '../../src/kube/config/proxy-flags.ts'
 import { describeNode } from '../../src/resolve/node-facts.ts'
 
 export const CLUSTERS = path.join(import.meta.dirname, '..', 'explain', 'clusters')

@@ -1,5 +1,5 @@
 // A clock that stands until a test moves it, and timers that ring when it does.
-import type { Clock } from '../../src/kube/clock.ts'
+import type { Clock } from '../../src/kube/api/clock.ts'
 
 export interface FakeClock extends Clock {
   /** Moves both clocks and runs what is due, in order. */

@@ -1,5 +1,5 @@
 // The system's clock, made faster: tests of minutes take milliseconds, with real sockets.
-import { type Clock, SYSTEM_CLOCK } from '../../src/kube/clock.ts'
+import { type Clock, SYSTEM_CLOCK } from '../../src/kube/api/clock.ts'
 
 export function fastClock(factor: number, random: () => number = () => 0.5): Clock {
   const { now, after } = SYSTEM_CLOCK

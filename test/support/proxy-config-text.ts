@@ -1,6 +1,6 @@
 // Reads bodies of KubeProxyConfiguration files for tests.
 import { expect } from 'vitest'
-import { type DecodedProxyConfig, decodeProxyConfig } from '../../src/kube/proxy-config.ts'
+import { type DecodedProxyConfig, decodeProxyConfig } from '../../src/kube/config/proxy-config.ts'
 import type { ProxyConfig } from '../../src/model/config.ts'
 import { formatIssue } from '../../src/model/issue.ts'
 

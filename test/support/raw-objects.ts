@@ -1,5 +1,5 @@
 // Raw objects for decoder tests, as small as the API allows.
-import type { RawObject } from '../../src/kube/documents.ts'
+import type { RawObject } from '../../src/kube/manifests/documents.ts'
 
 type Fields = Record<string, unknown>
 

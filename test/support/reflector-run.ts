@@ -1,8 +1,8 @@
 // A reflector over the test double, and what it tells, as short lines.
 import { onTestFinished } from 'vitest'
-import type { Clock } from '../../src/kube/clock.ts'
-import { type Reflector, type ReflectorTrouble, startReflector } from '../../src/kube/reflector.ts'
-import type { RawValue, Resource } from '../../src/kube/resource.ts'
+import type { Clock } from '../../src/kube/api/clock.ts'
+import { type Reflector, type ReflectorTrouble, startReflector } from '../../src/kube/api/reflector.ts'
+import type { RawValue, Resource } from '../../src/kube/api/resource.ts'
 import { connectTo } from './api-connection.ts'
 import { type ApiServer, startApiServer } from './api-server.ts'
 import { service } from './cluster-objects.ts'
