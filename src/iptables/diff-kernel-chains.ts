@@ -1,7 +1,7 @@
 // The parts of diff-kernel.ts that look at one table's fixed, shared, base and stale chains.
 import type { Family } from '../model/address.ts'
 import type { Entry } from './chunk.ts'
-import { editRules } from './diff-rules.ts'
+import { editSharedRules } from './diff-shared.ts'
 import { type DriftFinding, ownerInText } from './drift-finding.ts'
 import { type KernelChain, type KernelTable, linesOf, ruleTextsOf } from './kernel-text.ts'
 import type { LazyChains } from './lazy-chains.ts'
@@ -26,6 +26,8 @@ export interface OpenTable {
   readonly retired: ReadonlySet<ChainName>
   /** The lines of that mode's jumps, which are deleted as well. */
   readonly retiredJumps: ReadonlySet<string>
+  /** Owners whose lines must stand in the order of the program, once asked for. */
+  readonly rivals: () => ReadonlySet<string>
   readonly change: OpenChange
   readonly findings: DriftFinding[]
 }
@@ -48,8 +50,9 @@ export function compareFixedChain(table: OpenTable, chain: ChainName, rules: rea
   if (texts.length === rules.length && rules.every((rule, index) => printRule(rule, table.family) === texts[index]))
     return
   const edits = isSharedChain(table.name, chain)
-    ? editRules(chain, rules, texts.map(verbatimRule), table.family)
+    ? editSharedRules({ chain, family: table.family, rivals: table.rivals() }, rules, texts.map(verbatimRule))
     : undefined
+  if (edits?.length === 0) return
   // Rewriting takes a chain line and each rule.
   if (edits === undefined || edits.length > rules.length) table.change.rewritten.set(chain, rules)
   else table.change.edits.push(...edits)

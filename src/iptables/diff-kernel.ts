@@ -13,6 +13,7 @@ import {
   insertMissingRules,
   type OpenTable,
 } from './diff-kernel-chains.ts'
+import { rivalOwners } from './diff-programs.ts'
 import type { DriftFinding } from './drift-finding.ts'
 import type { KernelChain, KernelText } from './kernel-text.ts'
 import { createLazyChains } from './lazy-chains.ts'
@@ -64,6 +65,7 @@ function openTable(name: TableName, program: Program, kernel: KernelText, findin
         .filter((jump) => jump.table === name)
         .map(({ chain, rule }) => printRuleLine(`-A ${chain}`, rule, program.family)),
     ),
+    rivals: () => rivalOwners(program),
     change: openChange(program),
     findings,
   }

@@ -1,29 +1,39 @@
 // The change from one compiled Program to the next, at a cost that follows the change: ServicePorts that are the same
 // objects in both are passed over without compiling them.
+import type { Family } from '../model/address.ts'
 import type { ServicePort } from '../model/service-port.ts'
+import { findRivals, haveRivals, sameClaims } from '../resolve/conflicts.ts'
 import { compareServicePorts } from '../resolve/resolver.ts'
 import type { Chunk, Entry } from './chunk.ts'
 import { diffRulesets } from './diff.ts'
-import { editRules, sameRules } from './diff-rules.ts'
+import { sameRule, sameRules } from './diff-rules.ts'
+import { editOwnRules } from './diff-shared.ts'
 import { isSharedChain, link } from './link.ts'
 import { chunkOf, type Program } from './program.ts'
 import type { RuleEdit, RulesetChange, TableChange } from './restore.ts'
 import type { ChainName, Rule, TableName } from './rule.ts'
-import { countEntries } from './service-entries.ts'
+import { ownerOf } from './service.ts'
 
 /** The change that brings a kernel that holds `before` to `desired`; quick for Programs of one compiler. */
 export function diffPrograms(desired: Program, before: Program): RulesetChange {
-  const sameFixedRules = desired.settings === before.settings && desired.static === before.static
-  if (!sameFixedRules) return diffRulesets(link(desired), link(before), isSharedChain)
+  if (desired.settings !== before.settings || desired.static !== before.static) {
+    return diffRulesets(link(desired), link(before), { isShared: isSharedChain, rivals: rivalOwners(desired) })
+  }
   const tables = new Map<TableName, MutableTableChange>()
-  const changed = changedPorts(desired.servicePorts, before.servicePorts).map(({ index, wanted, present }) => ({
-    index,
+  const changed = changedPorts(desired.servicePorts, before.servicePorts).map(({ wanted, present }) => ({
+    ...(wanted && { port: wanted }),
+    comes: wanted !== undefined && (present === undefined || !sameClaims(wanted, present)),
     wanted: wanted === undefined ? NO_RULES : chunkOf(desired, wanted),
     present: present === undefined ? NO_RULES : chunkOf(before, present),
   }))
   for (const { wanted, present } of changed) addChainChanges(tables, wanted, present, desired)
   addEntryChanges(tables, changed, desired)
   return { family: desired.family, tables }
+}
+
+/** `ns1/svc1:p80 tcp` of those whose lines must stand in the order of the program. */
+export function rivalOwners({ servicePorts }: Program): ReadonlySet<string> {
+  return new Set([...findRivals(servicePorts)].map(ownerOf))
 }
 
 interface MutableTableChange extends TableChange {
@@ -34,14 +44,15 @@ interface MutableTableChange extends TableChange {
 
 /** At least one side is there. */
 interface ChangedPort {
-  /** How many desired ServicePorts stand before it. */
-  readonly index: number
   readonly wanted?: ServicePort
   readonly present?: ServicePort
 }
 
 interface ChangedChunk {
-  readonly index: number
+  /** Absent for one that goes. */
+  readonly port?: ServicePort
+  /** Claims what it did not claim before. */
+  readonly comes: boolean
   readonly wanted: Pick<Chunk, 'chains' | 'entries'>
   readonly present: Pick<Chunk, 'chains' | 'entries'>
 }
@@ -65,7 +76,7 @@ function changedPorts(desired: readonly ServicePort[], before: readonly ServiceP
             ? -1
             : compareServicePorts(wanted, present)
     if (wanted !== present) {
-      changed.push({ index, ...(order <= 0 && wanted && { wanted }), ...(order >= 0 && present && { present }) })
+      changed.push({ ...(order <= 0 && wanted && { wanted }), ...(order >= 0 && present && { present }) })
     }
     if (order <= 0) index += 1
     if (order >= 0) at += 1
@@ -92,46 +103,58 @@ function addChainChanges(
 }
 
 /**
- * Lines of shared chains, from the top down, so that all before a ServicePort's own stand as desired when its turn comes
- * and their number is its position.
+ * Lines of shared chains: what goes first, then what comes, at the top. Where rivals for an address are among what
+ * comes, the lines of all rivals are put there again in their order, as nobody knows where they stand.
  */
 function addEntryChanges(
   tables: Map<TableName, MutableTableChange>,
   changed: readonly ChangedChunk[],
   desired: Program,
 ): void {
-  const linesBefore = createLineCounter(desired)
-  for (const { index, wanted, present } of changed) {
-    const wantedLines = linesByChain(wanted.entries)
-    const presentLines = linesByChain(present.entries)
+  const isEdited = ({ wanted, present }: ChangedChunk) => !sameEntries(wanted.entries, present.entries, desired.family)
+  const edited = changed.filter(isEdited)
+  const coming = changed.flatMap((chunk) => (chunk.port && (chunk.comes || isEdited(chunk)) ? chunk.port : []))
+  const rivals = haveRivals(coming, desired.servicePorts) ? findRivals(desired.servicePorts) : NO_PORTS
+  const replaced = [...rivals].map((port) => edited.find((chunk) => chunk.port === port) ?? unchanged(port, desired))
+  const inserts: { readonly table: TableName; readonly edits: readonly RuleEdit[] }[] = []
+  const edit = (wanted: readonly Entry[], present: readonly Entry[]) => {
+    const wantedLines = linesByChain(wanted)
+    const presentLines = linesByChain(present)
     for (const [key, { table, chain }] of new Map([...wantedLines, ...presentLines])) {
-      const rules = wantedLines.get(key)?.rules ?? []
-      const edits = editRules(chain, rules, presentLines.get(key)?.rules ?? [], desired.family)
-      for (const edit of edits) {
-        const moved = edit.kind === 'insert' ? { ...edit, number: edit.number + linesBefore(index, key) } : edit
-        changeOf(tables, table).edits.push(moved)
-      }
+      const own = editOwnRules(
+        { chain, family: desired.family },
+        wantedLines.get(key)?.rules ?? [],
+        presentLines.get(key)?.rules ?? [],
+      )
+      if (own.deletes.length > 0) changeOf(tables, table).edits.push(...own.deletes)
+      inserts.push({ table, edits: own.inserts })
     }
+  }
+  for (const { present } of replaced) edit([], present.entries)
+  for (const { port, wanted, present } of edited) {
+    if (port === undefined || !rivals.has(port)) edit(wanted.entries, present.entries)
+  }
+  for (const { wanted } of replaced) edit(wanted.entries, [])
+  for (const { table, edits } of inserts.toReversed()) {
+    if (edits.length > 0) changeOf(tables, table).edits.push(...edits)
   }
 }
 
-/** Counts the lines of a shared chain that the first `index` ServicePorts have; asked with rising indexes. */
-function createLineCounter({ servicePorts, settings, kept }: Program): (index: number, key: string) => number {
-  const counts = new Map<string, number>()
-  let counted = 0
-  const add = (chain: string, lines: number) => counts.set(chain, (counts.get(chain) ?? 0) + lines)
-  return (index, key) => {
-    for (; counted < index; counted += 1) {
-      const servicePort = servicePorts[counted]
-      if (servicePort === undefined) break
-      const chunk = kept?.get(servicePort)
-      if (chunk !== undefined) for (const { table, chain } of chunk.entries) add(`${table} ${chain}`, 1)
-      else
-        for (const [chain, lines] of Object.entries(countEntries(servicePort, settings)))
-          if (lines > 0) add(chain, lines)
-    }
-    return counts.get(key) ?? 0
-  }
+const NO_PORTS: ReadonlySet<ServicePort> = new Set()
+
+function unchanged(port: ServicePort, desired: Program): ChangedChunk {
+  const chunk = chunkOf(desired, port)
+  return { port, comes: false, wanted: chunk, present: chunk }
+}
+
+function sameEntries(a: readonly Entry[], b: readonly Entry[], family: Family): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ table, chain, rule }, index) => {
+      const other = b[index]
+      return other?.table === table && other.chain === chain && sameRule(rule, other.rule, family)
+    })
+  )
 }
 
 interface SharedLines {

@@ -6,28 +6,34 @@
 // 4. In base chains (INPUT, ...) missing rules are inserted at the top and nothing else is touched: they are not ours.
 // 5. Chains of services that are gone are deleted. Other chains are never deleted.
 import type { Family } from '../model/address.ts'
-import { editRules, sameRules } from './diff-rules.ts'
+import { sameRules } from './diff-rules.ts'
+import { editSharedRules } from './diff-shared.ts'
 import { isServiceChain } from './names.ts'
 import { printRule } from './print-rule.ts'
 import type { RuleEdit, RulesetChange, TableChange } from './restore.ts'
 import type { Chain, ChainName, Rule, Ruleset, Table, TableName } from './rule.ts'
 import { jumpTarget } from './rule.ts'
 
+/** What is known of the chains whose rules come from many ServicePorts. */
+export interface SharedChains {
+  readonly isShared: (table: TableName, chain: ChainName) => boolean
+  /** ServicePorts, `ns1/svc1:p80 tcp`, whose order among each other counts. */
+  readonly rivals: ReadonlySet<string>
+}
+
 /**
  * The change that brings `actual` to `desired`. Unchanged chains are recognised fastest when they are the same objects.
- * `shared` tells the chains whose rules come from many services. Chains that only `actual` has stay, apart from 5 above.
+ * Chains that only `actual` has stay, apart from 5 above.
  */
-export function diffRulesets(
-  desired: Ruleset,
-  actual: Ruleset,
-  shared: (table: TableName, chain: ChainName) => boolean,
-): RulesetChange {
+export function diffRulesets(desired: Ruleset, actual: Ruleset, shared: SharedChains): RulesetChange {
   const tables = new Map<TableName, TableChange>()
   for (const [name, table] of desired.tables) {
     const actualTable = actual.tables.get(name)
     if (table === actualTable) continue
-    const isShared = (chain: ChainName): boolean => shared(name, chain)
-    const change = diffTable(table, actualTable ?? NO_CHAINS, desired.family, isShared)
+    const change = diffTable(table, actualTable ?? NO_CHAINS, desired.family, {
+      isShared: (chain) => shared.isShared(name, chain),
+      rivals: shared.rivals,
+    })
     if (change.rewritten.size + change.edits.length + change.deleted.length > 0) tables.set(name, change)
   }
   return { family: desired.family, tables }
@@ -45,7 +51,7 @@ function diffTable(
   desired: Table,
   actual: Table,
   family: Family,
-  isShared: (chain: ChainName) => boolean,
+  { isShared, rivals }: { readonly isShared: (chain: ChainName) => boolean; readonly rivals: ReadonlySet<string> },
 ): TableChange {
   const rewritten = new Map<ChainName, readonly Rule[]>()
   const edits: RuleEdit[] = []
@@ -57,7 +63,9 @@ function diffTable(
     if (BASE_CHAINS.has(name)) edits.push(...insertMissing(name, chain.rules, actualChain?.rules ?? [], family))
     else if (actualChain === undefined) rewritten.set(name, chain.rules)
     else if (!sameRules(chain.rules, actualChain.rules, family)) {
-      const chainEdits = isShared(name) ? editRules(name, chain.rules, actualChain.rules, family) : undefined
+      const chainEdits = isShared(name)
+        ? editSharedRules({ chain: name, family, rivals }, chain.rules, actualChain.rules)
+        : undefined
       // Rewriting takes a chain line and each rule.
       if (chainEdits === undefined || chainEdits.length > chain.rules.length) rewritten.set(name, chain.rules)
       else edits.push(...chainEdits)

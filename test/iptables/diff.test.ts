@@ -5,6 +5,7 @@ import { printSave } from '../../src/iptables/print.ts'
 import { printRestore } from '../../src/iptables/restore.ts'
 import type { Ruleset } from '../../src/iptables/rule.ts'
 import { applyRestore, RestoreRefused } from '../support/apply-restore.ts'
+import { comparable } from '../support/comparable-rules.ts'
 
 function nat(...lines: readonly string[]): Ruleset {
   const { ruleset, issues } = parseSave(`*nat\n${lines.join('\n')}\nCOMMIT\n`, 'ipv4')
@@ -12,20 +13,21 @@ function nat(...lines: readonly string[]): Ruleset {
   return ruleset
 }
 
-function isShared(_table: string, chain: string): boolean {
-  return chain === 'KUBE-SERVICES'
-}
-
-function payload(desired: Ruleset, actual: Ruleset): string {
-  return printRestore(diffRulesets(desired, actual, isShared))
+function payload(desired: Ruleset, actual: Ruleset, ...rivals: readonly string[]): string {
+  const isShared = (_table: string, chain: string): boolean => chain === 'KUBE-SERVICES'
+  return printRestore(diffRulesets(desired, actual, { isShared, rivals: new Set(rivals) }))
 }
 
 function shared(...comments: readonly string[]): Ruleset {
-  return nat(':KUBE-SERVICES -', ...comments.map((text) => `-A KUBE-SERVICES -m comment --comment ${text} -j ACCEPT`))
+  return nat(':KUBE-SERVICES -', ...comments.map((name) => line('-A KUBE-SERVICES', name).trimEnd()))
 }
 
-function line(command: string, comment: string): string {
-  return `${command} -m comment --comment ${comment} -j ACCEPT\n`
+/** Small letters are names of Services, `a2` the second line of `a`; capitals are lines of nobody. */
+function line(command: string, name: string): string {
+  const [service = '', number = ''] = name
+  return service === service.toLowerCase()
+    ? `${command} -m comment --comment "ns/${service}:p ${number}" -j DROP\n`
+    : `${command} -m comment --comment ${name} -j ACCEPT\n`
 }
 
 describe('the change between two sets of rules', () => {
@@ -53,16 +55,16 @@ describe('the change between two sets of rules', () => {
       ':KUBE-SVC-A -',
       ':KUBE-SEP-A -',
       ':KUBE-MARK-MASQ -',
+      '-A KUBE-SERVICES -m comment --comment "ns/a:p cluster IP" -j KUBE-SVC-A',
       '-A KUBE-SERVICES -s 10.0.0.1/32 -j RETURN',
-      '-A KUBE-SERVICES -j KUBE-SVC-A',
       '-A KUBE-SVC-A -j KUBE-SEP-A',
       '-A KUBE-SEP-A -j ACCEPT',
     )
     const after = nat(
       ':KUBE-SERVICES -',
       ':KUBE-SVC-B -',
+      '-A KUBE-SERVICES -m comment --comment "ns/b:p cluster IP" -j KUBE-SVC-B',
       '-A KUBE-SERVICES -s 10.0.0.1/32 -j RETURN',
-      '-A KUBE-SERVICES -j KUBE-SVC-B',
       '-A KUBE-SVC-B -j ACCEPT',
     )
     expect(payload(after, before)).toBe(`*nat
@@ -70,8 +72,8 @@ describe('the change between two sets of rules', () => {
 :KUBE-SEP-A - [0:0]
 :KUBE-SVC-A - [0:0]
 -A KUBE-SVC-B -j ACCEPT
--D KUBE-SERVICES -j KUBE-SVC-A
--I KUBE-SERVICES 2 -j KUBE-SVC-B
+-D KUBE-SERVICES -m comment --comment "ns/a:p cluster IP" -j KUBE-SVC-A
+-I KUBE-SERVICES 1 -m comment --comment "ns/b:p cluster IP" -j KUBE-SVC-B
 -X KUBE-SEP-A
 -X KUBE-SVC-A
 COMMIT
@@ -83,16 +85,45 @@ COMMIT
     expect(payload(nat(':KUBE-SERVICES -'), before)).toBe('*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-A - [0:0]\nCOMMIT\n')
   })
 
-  test('takes single lines in a shared chain', () => {
-    const before = shared('a', 'b', 'c', 'd', 'e')
-    const after = shared('a', 'c', 'x', 'd', 'e', 'y')
-    const edits = line('-D KUBE-SERVICES', 'b') + line('-I KUBE-SERVICES 3', 'x') + line('-I KUBE-SERVICES 6', 'y')
+  test('takes single lines in a shared chain, and puts what is new at its top', () => {
+    const before = shared('a', 'b', 'c', 'd', 'e', 'J')
+    const after = shared('a', 'c', 'x', 'd', 'e', 'y', 'J')
+    const edits = line('-D KUBE-SERVICES', 'b') + line('-I KUBE-SERVICES 1', 'y') + line('-I KUBE-SERVICES 1', 'x')
     expect(payload(after, before)).toBe(`*nat\n${edits}COMMIT\n`)
   })
 
-  test('moves a rule of a shared chain by deleting and inserting it', () => {
-    const edits = line('-D KUBE-SERVICES', 'a') + line('-I KUBE-SERVICES 4', 'a')
-    expect(payload(shared('b', 'c', 'd', 'a'), shared('a', 'b', 'c', 'd'))).toBe(`*nat\n${edits}COMMIT\n`)
+  test('is empty when only the order of Services is another', () => {
+    expect(payload(shared('a', 'b', 'b2', 'c', 'J'), shared('b', 'c', 'a', 'b2', 'J'))).toBe('')
+  })
+
+  test('keeps the order of lines of one Service', () => {
+    const edits = line('-D KUBE-SERVICES', 'b2') + line('-I KUBE-SERVICES 1', 'b2')
+    expect(payload(shared('a', 'b2', 'b', 'c'), shared('a', 'b', 'b2', 'c'))).toBe(`*nat\n${edits}COMMIT\n`)
+  })
+
+  test('puts a line of one Service above a later one of it only with those that stand above it', () => {
+    const edits = line('-D KUBE-SERVICES', 'b') + line('-I KUBE-SERVICES 1', 'b2') + line('-I KUBE-SERVICES 1', 'b')
+    expect(payload(shared('a', 'b', 'b2', 'b3', 'c'), shared('a', 'b', 'b3', 'c'))).toBe(`*nat\n${edits}COMMIT\n`)
+  })
+
+  test('keeps the order of Services that are rivals', () => {
+    const edits = line('-D KUBE-SERVICES', 'b') + line('-I KUBE-SERVICES 1', 'b')
+    const rivals = ['ns/b:p', 'ns/d:p']
+    expect(payload(shared('a', 'b', 'c', 'd'), shared('a', 'd', 'c', 'b'), ...rivals)).toBe(`*nat\n${edits}COMMIT\n`)
+    expect(payload(shared('a', 'b', 'c', 'd'), shared('a', 'd', 'c', 'b'))).toBe('')
+  })
+
+  test.for([
+    [['J', 'a', 'b'], 'J'],
+    [['a', 'J', 'b'], 'J'],
+  ] as const)('puts the lines of nobody last again: %j', ([from, misplaced]) => {
+    const edits = line('-D KUBE-SERVICES', misplaced) + line('-I KUBE-SERVICES 3', misplaced)
+    expect(payload(shared('a', 'b', 'J'), shared(...from))).toBe(`*nat\n${edits}COMMIT\n`)
+  })
+
+  test("deletes a stranger's line, wherever it stands", () => {
+    const edits = line('-D KUBE-SERVICES', 'X') + line('-D KUBE-SERVICES', 'Y')
+    expect(payload(shared('a', 'b', 'J'), shared('X', 'a', 'b', 'J', 'Y'))).toBe(`*nat\n${edits}COMMIT\n`)
   })
 
   test('rewrites a shared chain when that takes fewer lines', () => {
@@ -109,8 +140,12 @@ COMMIT
       ['a', 'b', 'c'],
     ],
     [
-      ['a', 'b', 'a', 'c'],
-      ['b', 'a', 'c'],
+      ['a', 'a2', 'a', 'c'],
+      ['a2', 'a', 'c'],
+    ],
+    [
+      ['J', 'a', 'J', 'J'],
+      ['a', 'J'],
     ],
     [
       ['a', 'b', 'a', 'b', 'c', 'd', 'e', 'f'],
@@ -122,11 +157,8 @@ COMMIT
     ],
   ] as const)('brings %j to %j though rules repeat', ([from, to]) => {
     const after = applyRestore(shared(...from), payload(shared(...to), shared(...from)))
-    expect(after.tables.get('nat')?.get('KUBE-SERVICES')).toEqual(
-      shared(...to)
-        .tables.get('nat')
-        ?.get('KUBE-SERVICES'),
-    )
+    const rules = (set: Ruleset) => JSON.stringify(set.tables.get('nat')?.get('KUBE-SERVICES'))
+    expect(comparable(after, rules)).toBe(comparable(shared(...to), rules))
   })
 
   test('inserts what a base chain lacks at its top, in order, and touches nothing else there', () => {

@@ -5,7 +5,15 @@ import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createCompiler, defaultProxyConfig, link, type Program, parseSave, printRule } from '../../src/index.ts'
+import {
+  canonicalise,
+  createCompiler,
+  defaultProxyConfig,
+  link,
+  type Program,
+  parseSave,
+  printRule,
+} from '../../src/index.ts'
 import type { Ruleset } from '../../src/iptables/rule.ts'
 import { createSyncer, type SyncEvent, type SyncLimits } from '../../src/sync/syncer.ts'
 import { toolsOf } from '../../src/sync/variant.ts'
@@ -170,10 +178,10 @@ function ownRules(saved: string): ReadonlyMap<string, readonly string[]> {
   return describeOwn(parseSave(saved, 'ipv4').ruleset)
 }
 
-/** By table and chain; in base chains, where the foreign rules are, without them and in any order. */
+/** By table and chain in canonical order; in base chains, where the foreign rules are, without them and in any order. */
 function describeOwn(ruleset: Ruleset): ReadonlyMap<string, readonly string[]> {
   const chains: [string, readonly string[]][] = []
-  for (const [table, all] of ruleset.tables) {
+  for (const [table, all] of canonicalise(ruleset).tables) {
     for (const [name, { rules }] of all) {
       const texts = rules.map((rule) => printRule(rule, ruleset.family))
       if (name.startsWith('KUBE-')) chains.push([`${table} ${name}`, texts])

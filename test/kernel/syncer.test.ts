@@ -6,7 +6,15 @@ import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createCompiler, defaultProxyConfig, link, type Program, parseSave, printRule } from '../../src/index.ts'
+import {
+  canonicalise,
+  createCompiler,
+  defaultProxyConfig,
+  link,
+  type Program,
+  parseSave,
+  printRule,
+} from '../../src/index.ts'
 import type { Ruleset } from '../../src/iptables/rule.ts'
 import { FAMILIES, type Family } from '../../src/model/address.ts'
 import { createSyncer, type SyncEvent, type Syncer, type SyncLimits } from '../../src/sync/syncer.ts'
@@ -253,7 +261,7 @@ function foreignLines(here: NetworkNamespace, variant: IptablesVariant, family: 
   return lines.filter((line) => line.includes(FOREIGN_COMMENT))
 }
 
-/** The rules of our chains, and ours in base chains, by table and chain. */
+/** The rules of our chains, in canonical order, and ours in base chains, by table and chain. */
 function ownRules(here: NetworkNamespace, variant: IptablesVariant, family: Family): Map<string, readonly string[]> {
   return describeOwn(parseSave(here.run([toolsOf(variant, family).save], '', ENV).stdout, family).ruleset)
 }
@@ -264,7 +272,7 @@ function rulesOf(program: Program): Map<string, readonly string[]> {
 
 function describeOwn(ruleset: Ruleset): Map<string, readonly string[]> {
   const chains: [string, readonly string[]][] = []
-  for (const [table, all] of ruleset.tables) {
+  for (const [table, all] of canonicalise(ruleset).tables) {
     for (const [name, { rules }] of all) {
       const texts = rules
         .map((rule) => printRule(rule, ruleset.family))

@@ -1,7 +1,7 @@
 // What the tests of the syncer know about Services, disturbances and what must be left of both.
 import * as fc from 'fast-check'
 import { expect } from 'vitest'
-import { defaultProxyConfig, link, type Program, type ServiceEntry } from '../../src/index.ts'
+import { canonicalise, defaultProxyConfig, link, type Program, type ServiceEntry } from '../../src/index.ts'
 import { printRule } from '../../src/iptables/print-rule.ts'
 import type { Chain, Rule, Ruleset } from '../../src/iptables/rule.ts'
 import { createSyncer, type SyncEvent, type Syncer } from '../../src/sync/syncer.ts'
@@ -114,10 +114,10 @@ function isForeign(rule: Rule): boolean {
   return printRule(rule, 'ipv4').includes('foreign')
 }
 
-/** By table and chain, foreign rules left out; of chains that are empty otherwise only those of ours. */
+/** In canonical order, by table and chain, foreign rules left out; of chains that are empty otherwise only those of ours. */
 export function ownRules(ruleset: Ruleset): Map<string, readonly string[]> {
   const chains = new Map<string, readonly string[]>()
-  for (const [table, all] of ruleset.tables) {
+  for (const [table, all] of canonicalise(ruleset).tables) {
     for (const [name, { rules }] of all) {
       const own = rules.filter((rule) => !isForeign(rule)).map((rule) => printRule(rule, 'ipv4'))
       if (name.startsWith('KUBE-') || own.length > 0) chains.set(`${table} ${name}`, own)
