@@ -89,7 +89,7 @@ function measureIpvs(): IpvsCoefficients {
     return {
       rules: objectsOf(measureIpvsAmounts(program)),
       firstSyncMs: median(figures.first.map(({ ms }) => ms)),
-      changeMs: median(figures.churn['endpoint replaced'].times),
+      changeMs: median(figures.churn['endpoint replaced'].map(({ ms }) => ms)),
       agentBytes: (figures.mainMiB + figures.helperMiB) * 2 ** 20,
     }
   })

@@ -5,30 +5,44 @@ import type { Counted, CountedHands } from '../laboratory/counted-hands.ts'
 import { generateOne } from './cluster.ts'
 import { CONFIG, entryOf, factsOfNode, startBenchSyncer, withEntry } from './sync-ipvs-cluster.ts'
 
-export const IPVS_CHURNS = [
-  'endpoint replaced',
-  'endpoint here replaced',
-  'real server ended',
-  'Service added',
-  'Service deleted',
-] as const
-export type IpvsChurn = (typeof IPVS_CHURNS)[number]
+/** What is measured in turn in one kernel, by name. */
+export const CHURN_GROUPS = {
+  endpoint: ['endpoint replaced', 'real server ended'],
+  'endpoint-here': ['endpoint here replaced'],
+  service: ['Service added', 'Service deleted'],
+} as const
+export type ChurnGroup = keyof typeof CHURN_GROUPS
+export type IpvsChurn = (typeof CHURN_GROUPS)[ChurnGroup][number]
 
-export interface ChurnRun {
+export const GROUP_NAMES = Object.keys(CHURN_GROUPS) as readonly ChurnGroup[]
+export const IPVS_CHURNS: readonly IpvsChurn[] = GROUP_NAMES.flatMap((name) => CHURN_GROUPS[name])
+
+/** One change. */
+export interface MeasuredChange {
+  readonly churn: IpvsChurn
   /** From compiled program to programmed. */
-  readonly times: readonly number[]
-  /** Of the same changes, from Snapshot to compiled program. */
-  readonly compiling: readonly number[]
-  readonly lines: readonly number[]
-  readonly counted: readonly Counted[]
+  readonly ms: number
+  /** From Snapshot to compiled program. */
+  readonly compileMs: number
+  readonly lines: number
+  readonly counted: Counted
 }
 
 export interface ChurnTask {
   readonly counted: CountedHands
   readonly snapshot: Snapshot
   readonly services: number
+  /** Of each kind. */
   readonly changes: number
   readonly signal: AbortSignal
+}
+
+type Measure = (churn: IpvsChurn, entry?: ServiceEntry | string) => Promise<void>
+
+interface Churning {
+  readonly measure: Measure
+  /** Lets time pass; what is due then is done, and not measured. */
+  readonly passTime: (isSynced: boolean) => Promise<void>
 }
 
 /** Enough for the first look at a real server that ends: its connections are none, so it goes. */
@@ -36,44 +50,59 @@ const LATER_MS = 5_000
 /** Every 20th Service has a node port; these have none. */
 const PLAIN = 20
 
-export async function measureChurn(task: ChurnTask): Promise<Readonly<Record<IpvsChurn, ChurnRun>>> {
-  const { counted, services, changes, signal } = task
+/** In a kernel that has the Snapshot. */
+export async function measureChurn(group: ChurnGroup, task: ChurnTask): Promise<readonly MeasuredChange[]> {
+  const measured: MeasuredChange[] = []
+  const churning = await startChurning(task, (change) => measured.push(change))
+  for (let change = 0; change < task.changes; change += 1) await CHANGE[group](churning, task, change)
+  return measured
+}
+
+async function startChurning(task: ChurnTask, tell: (change: MeasuredChange) => void): Promise<Churning> {
+  const { counted, signal } = task
   let skipped = 0
+  let { snapshot } = task
   const syncer = startBenchSyncer(counted.hands, () => performance.now() + skipped)
   const compile = createIpvsCompiler(CONFIG, factsOfNode(), 'ipv4')
-  const runs = Object.fromEntries(
-    IPVS_CHURNS.map((churn) => [churn, { times: [], compiling: [], lines: [], counted: [] }]),
-  ) as unknown as Record<IpvsChurn, { times: number[]; compiling: number[]; lines: number[]; counted: Counted[] }>
-  let snapshot = task.snapshot
   await syncer.sync(compile(snapshot), signal)
-
-  const measure = async (churn: IpvsChurn, entry?: ServiceEntry | string) => {
-    const run = runs[churn]
-    if (entry !== undefined) snapshot = withEntry(snapshot, entry)
-    const before = performance.now()
-    const program = compile(snapshot)
-    const started = performance.now()
-    counted.take()
-    const { lines } = await syncer.sync(program, signal)
-    run.times.push(performance.now() - started)
-    run.compiling.push(started - before)
-    run.lines.push(lines)
-    run.counted.push(counted.take())
+  return {
+    measure: async (churn, entry) => {
+      if (entry !== undefined) snapshot = withEntry(snapshot, entry)
+      const before = performance.now()
+      const program = compile(snapshot)
+      const started = performance.now()
+      counted.take()
+      const { lines } = await syncer.sync(program, signal)
+      const ms = performance.now() - started
+      tell({ churn, ms, compileMs: started - before, lines, counted: counted.take() })
+    },
+    passTime: async (isSynced) => {
+      skipped += LATER_MS
+      if (isSynced) await syncer.sync(compile(snapshot), signal)
+    },
   }
+}
 
-  for (let change = 0; change < changes; change += 1) {
-    const number = Math.floor(((change + 1) * services) / (changes + 2))
-    await measure('endpoint replaced', withEndpoint(number, 0, change))
-    skipped += LATER_MS
+const CHANGE: Readonly<Record<ChurnGroup, (churning: Churning, task: ChurnTask, change: number) => Promise<void>>> = {
+  endpoint: async ({ measure, passTime }, task, change) => {
+    await measure('endpoint replaced', withEndpoint(numberOf(task, change), 0, change))
+    await passTime(false)
     await measure('real server ended')
-    await measure('endpoint here replaced', withEndpoint(number, 1, change))
-    skipped += LATER_MS
-    await syncer.sync(compile(snapshot), signal)
+  },
+  'endpoint-here': async ({ measure, passTime }, task, change) => {
+    await measure('endpoint here replaced', withEndpoint(numberOf(task, change), 1, change))
+    await passTime(true)
+  },
+  service: async ({ measure }, { services }, change) => {
     const added = entryOf(generateOne(services + PLAIN * change + 1))
     await measure('Service added', added)
     await measure('Service deleted', added.key)
-  }
-  return runs
+  },
+}
+
+/** Of a Service; those that change are spread over all. */
+function numberOf({ services, changes }: ChurnTask, change: number): number {
+  return Math.floor(((change + 1) * services) / (changes + 2))
 }
 
 /** The Service with another pod in place of its `index`th. Pod 1 of each Service is on this node. */

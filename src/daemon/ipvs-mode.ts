@@ -32,7 +32,7 @@ export function createIpvsMode(termination: Partial<TerminationLimits>): Mode<Ip
 }
 
 function translateIpvsEvent(event: IpvsSyncEvent): ModeSyncEvent {
-  if (event.kind === 'batch failed') return { kind: 'failed', error: event.error }
+  if (event.kind === 'batch failed') return { ...event, kind: 'failed' }
   return event.kind === 'isolated' ? event : translateEvent(event)
 }
 

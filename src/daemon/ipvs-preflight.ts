@@ -7,7 +7,9 @@ import { applySysctls, readSysctls } from '../host/sysctl-files.ts'
 import type { IpvsConfig } from '../model/config.ts'
 import { IPVS_DEVICE } from '../model/host.ts'
 import { IPVS_SYSCTL_PATHS, ipvsTimeoutCommand, planIpvsSysctls } from '../sync/ipvs/kernel-settings.ts'
+import type { IptablesVariant } from '../sync/variant.ts'
 import { DaemonFailure } from './daemon.ts'
+import { checkMatches, checkSetTypes } from './ipvs-modules.ts'
 import type { Log } from './log.ts'
 
 type PreflightHands = Pick<Hands, 'run' | 'listDeviceAddresses' | 'changeDeviceAddresses' | 'deleteDevice'>
@@ -15,6 +17,9 @@ type PreflightHands = Pick<Hands, 'run' | 'listDeviceAddresses' | 'changeDeviceA
 const TIMEOUT_MS = 20_000
 /** Of a documentation network (RFC 5737), as in kube-proxy. */
 const PROBE = ['-t', '198.51.100.0:20000'] as const
+const NEEDS_RIGHTS = 'IPVS mode needs root or the capability NET_ADMIN, also to read what the kernel has'
+/** ipvsadm's, ipset's and iptables's. */
+const NOT_ALLOWED = /Permission denied|Operation not permitted/
 /** `ipset --version` of the first that is good enough, as in kube-proxy. */
 const OLDEST_IPSET = 6
 
@@ -36,15 +41,27 @@ export async function prepareIpvs(
   })
 }
 
+export interface IpvsWants {
+  /** rr when empty. */
+  readonly scheduler: string
+  readonly variant: IptablesVariant
+  readonly isDryRun: boolean
+}
+
 /**
- * Tools and modules, and unless it is a dry run the scheduler and the interface, which only trying tells of. What is missing
- * leaves nothing written. @throws DaemonFailure that says what is missing.
+ * Tools and modules, and unless it is a dry run the types of sets, the scheduler and the interface, which only trying tells
+ * of. What is missing leaves nothing written. @throws DaemonFailure that says what is missing.
  */
-export async function checkIpvs(hands: PreflightHands, given: string, isDryRun: boolean): Promise<void> {
+export async function checkIpvs(
+  hands: PreflightHands,
+  { scheduler: given, variant, isDryRun }: IpvsWants,
+): Promise<void> {
   const scheduler = given === '' ? 'rr' : given
   const services = (await readServices(hands)).split('\n')
-  await checkIpset(hands)
+  const sets = await readSetList(hands)
+  await checkMatches(hands, variant)
   if (isDryRun) return
+  await checkSetTypes(hands, sets)
   // Left by a check that was killed.
   if (services.some((line) => line.startsWith(`-A ${PROBE.join(' ')} `))) await deleteProbe(hands)
   // What is in use works.
@@ -62,7 +79,8 @@ async function readServices(hands: PreflightHands): Promise<string> {
   return stdout
 }
 
-async function checkIpset(hands: PreflightHands): Promise<void> {
+/** What `ipset list -t` says. */
+async function readSetList(hands: PreflightHands): Promise<string> {
   const tool = 'IPVS mode needs ipset: install it (Debian: apt-get install ipset)'
   const refused = 'this kernel has no ipset: load its module (modprobe ip_set), or use one built with CONFIG_IP_SET'
   const { stdout } = await orExplain(hands, ['ipset', '--version'], { tool, refused })
@@ -70,7 +88,7 @@ async function checkIpset(hands: PreflightHands): Promise<void> {
   if (major === undefined || Number(major) < OLDEST_IPSET) {
     throw new DaemonFailure(`IPVS mode needs ipset 6.0 or later, and this is ${stdout.trim() || 'of no known version'}`)
   }
-  await orExplain(hands, ['ipset', 'list', '-n'], { tool, refused })
+  return (await orExplain(hands, ['ipset', 'list', '-t'], { tool, refused })).stdout
 }
 
 /** Made here and not used yet, so a machine without it is told so before rules are written. */
@@ -109,7 +127,12 @@ async function orExplain(
   } catch (error) {
     if (!(error instanceof CommandError)) throw error
     if (error.failure.kind === 'missing') throw new DaemonFailure(tool, { cause: error })
-    const said = error.stderr.trim().split('\n').at(-1) ?? ''
+    const lines = error.stderr.trim().split('\n')
+    const denied = lines.find((line) => NOT_ALLOWED.test(line))
+    if (denied !== undefined) {
+      throw new DaemonFailure(`${NEEDS_RIGHTS} (${argv.join(' ')}: ${denied})`, { cause: error })
+    }
+    const said = lines.at(-1) ?? ''
     throw new DaemonFailure(`${refused} (${argv.join(' ')}: ${said})`, { cause: error })
   }
 }

@@ -13,7 +13,7 @@ import type { Host } from '../model/host.ts'
 import type { Node, Snapshot } from '../model/snapshot.ts'
 import { describeNode } from '../resolve/node-facts.ts'
 import { CONNTRACK_MAX, planSysctls, SYSCTL_PATHS, type SysctlValues } from '../sync/sysctl.ts'
-import type { VariantDecision } from '../sync/variant.ts'
+import type { IptablesVariant, VariantDecision } from '../sync/variant.ts'
 import { openClusterSource, type Source, type SourceOptions } from './cluster-source.ts'
 import { type Daemon, DaemonFailure } from './daemon.ts'
 import { openDirectorySource } from './directory-source.ts'
@@ -125,7 +125,7 @@ async function serve(daemon: Daemon): Promise<void> {
   const node = await source.firstNode()
   if (signal.aborted) return
   const host = await probed
-  await prepareHost(daemon, node, host)
+  await prepareHost(daemon, node, host, variant)
   if (task === 'init-only') return
 
   tracker = trackNode({
@@ -176,12 +176,17 @@ async function probeHost({ options, hands }: Daemon): Promise<Host> {
 }
 
 /** Writes the sysctls that the configuration asks for. */
-async function prepareHost({ options, hands, nodeName }: Daemon, node: Node | undefined, host: Host): Promise<void> {
+async function prepareHost(
+  { options, hands, nodeName }: Daemon,
+  node: Node | undefined,
+  host: Host,
+  variant: IptablesVariant,
+): Promise<void> {
   const { config, log } = options
   const { facts } = describeNode(nodeName, node, config, host)
   const isIpvs = config.mode === 'ipvs'
   const isDryRun = options.printPlan !== undefined
-  if (isIpvs) await checkIpvs(hands, config.ipvs.scheduler, isDryRun)
+  if (isIpvs) await checkIpvs(hands, { scheduler: config.ipvs.scheduler, variant, isDryRun })
   const localhostNodePorts = !isIpvs && settingsFor(config, facts, 'ipv4').localhostNodePorts
   const needs = { conntrack: config.conntrack, cpus: await countCpus(), localhostNodePorts }
   const steps = planSysctls(needs, await readConntrackSysctls(hands))

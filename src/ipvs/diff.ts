@@ -4,6 +4,10 @@
 // 3. A TCP real server that is not wanted any more gets weight 0 and stays: it finishes its connections and gets no
 //    new ones. Without connections to finish (UDP), or that can be told to have ended (SCTP), it is deleted at once, as
 //    by kube-proxy.
+// 4. sh and mh choose by a hash, and refuse a client whose hash comes to a real server of weight 0 (Linux 6.1: connection
+//    refused), unless a flag makes them look further. They have it while a real server finishes its connections, and not
+//    afterwards: what stays is what kube-proxy makes. dh has no such flag, and takes all clients of an address to one real
+//    server, so that nobody new would be served until the last connection ends: its real servers are deleted at once.
 import {
   addRealServerLine,
   addServerLine,
@@ -13,6 +17,7 @@ import {
   editServerLine,
   virtualServerOptions,
 } from './print.ts'
+import { fallbackFlag, servesBesideQuiet } from './schedulers.ts'
 import { type RealServer, type RealServerKey, realServerKey, type VirtualServer } from './virtual-server.ts'
 
 export interface ServerDiff {
@@ -50,7 +55,6 @@ function changeServer(
   finished: ReadonlySet<RealServerKey>,
 ): ServerDiff {
   const lines: string[] = []
-  if (virtualServerOptions(desired) !== virtualServerOptions(present)) lines.push(editServerLine(desired))
   const left = new Map(present.realServers.map((real) => [realServerKey(real), real]))
   for (const real of desired.realServers) {
     const key = realServerKey(real)
@@ -61,13 +65,30 @@ function changeServer(
   }
   const terminating: RealServer[] = []
   for (const [key, real] of left) {
-    if (desired.protocol !== 'tcp' || finished.has(key)) lines.push(deleteRealServerLine(desired, real))
+    if (!finishesConnections(desired) || finished.has(key)) lines.push(deleteRealServerLine(desired, real))
     else {
       const quiet = { ...real, weight: 0 }
       if (real.weight !== 0) lines.push(editRealServerLine(desired, quiet))
       terminating.push(quiet)
     }
   }
-  if (terminating.length === 0) return { lines, after: desired, terminating }
-  return { lines, after: { ...desired, realServers: [...desired.realServers, ...terminating] }, terminating }
+  const after = terminating.length === 0 ? desired : withTerminating(desired, terminating)
+  if (virtualServerOptions(after) === virtualServerOptions(present)) return { lines, after, terminating }
+  const edit = editServerLine(after)
+  // The flag is there before the first weight is 0, and until the last is gone.
+  return { lines: terminating.length === 0 ? [...lines, edit] : [edit, ...lines], after, terminating }
+}
+
+function finishesConnections({ protocol, scheduler }: VirtualServer): boolean {
+  return protocol === 'tcp' && servesBesideQuiet(scheduler)
+}
+
+function withTerminating(desired: VirtualServer, terminating: readonly RealServer[]): VirtualServer {
+  const flag = fallbackFlag(desired.scheduler)
+  return {
+    ...desired,
+    // In the order in which ipvsadm prints them.
+    schedulerFlags: flag === undefined ? desired.schedulerFlags : [flag, ...desired.schedulerFlags],
+    realServers: [...desired.realServers, ...terminating],
+  }
 }

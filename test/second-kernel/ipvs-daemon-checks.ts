@@ -5,6 +5,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DaemonEnd } from '../support/daemon-process.ts'
 import { GOLDEN_ROOT } from '../support/golden-case.ts'
+import { PREFLIGHT_CHECKS } from './ipvs-preflight-checks.ts'
 import {
   expectMatch,
   expectNoMatch,
@@ -140,6 +141,9 @@ async function servesPages(stage: Stage): Promise<void> {
   const rules = await get('/debug/rules')
   expectMatch('/debug/rules', rules, /^ipset add KUBE-CLUSTER-IP /m)
   expectMatch('/debug/rules', rules, /^-A -t \S+:\d+ -s rr$/m)
+  const [, service = ''] = /^# (\S+\/[^\s:]+)/m.exec(rules) ?? []
+  expectMatch('/debug/rules of one Service', await get(`/debug/rules?service=${service}`), /^-A -t \S+:\d+ -s rr$/m)
+  expectNoMatch('/debug/rules of no Service', await get('/debug/rules?service=no/body'), /^(?:-A|ipset) /m)
   expectMatch('the log', agent.log(), /"level":"warn"[^\n]*deprecates mode ipvs/)
   expectNoMatch('the log', agent.log(), /"level":"error"/)
   expectOurs(stage, recorded(CASE))
@@ -235,6 +239,7 @@ export const DAEMON_CHECKS: readonly DaemonCheck[] = [
     check: loadsNothing,
     isLong: true,
   },
+  ...PREFLIGHT_CHECKS,
   { name: 'a scheduler that the kernel lacks is named, and nothing is written', check: missingScheduler, isLong: true },
   { name: 'a tool that is not installed is named, and nothing is written', check: missingTools, isLong: true },
   { name: '--dry-run prints the plan and writes nothing', check: dryRun, isLong: true },

@@ -1,13 +1,14 @@
-// What ipvs-daemon.test.ts runs in the second kernel: ipvs-daemon-inside.ts SLUICE PART [long], where the part is
-// `checks` or `modes`.
+// What ipvs-daemon.test.ts runs in the second kernel: ipvs-daemon-inside.ts SLUICE PART [long [PATTERN]], where the part is
+// `checks` or `modes`, and the pattern chooses names.
 import { hold } from './held.ts'
 import { DAEMON_CHECKS } from './ipvs-daemon-checks.ts'
 import { MODE_CHECKS } from './ipvs-mode-checks.ts'
 import { openModeStage } from './ipvs-mode-stage.ts'
 import { openStage } from './ipvs-stage.ts'
 
-const [program = '', part, long] = process.argv.slice(2)
-const isNow = ({ isLong }: { readonly isLong?: true }) => isLong !== true || long === 'long'
+const [program = '', part, long, pattern = ''] = process.argv.slice(2)
+const isNow = ({ name, isLong }: { readonly name: string; readonly isLong?: true }) =>
+  (isLong !== true || long === 'long') && new RegExp(pattern).test(name)
 
 if (part === 'modes') {
   await using stage = await openModeStage(program)

@@ -2,6 +2,7 @@
 import type { Family } from '../../src/model/address.ts'
 import type { Row } from '../traffic/row.ts'
 import { ROWS } from '../traffic/rows.ts'
+import { HASH_ROWS } from './ipvs-hash-rows.ts'
 import { type HeldRow, IPVS_ROWS } from './ipvs-rows.ts'
 import { SCHEDULER_ROWS } from './ipvs-scheduler-rows.ts'
 
@@ -35,7 +36,7 @@ const ROWS_OF: Readonly<Record<Group, readonly Row[]>> = {
   essentials: ROWS.filter((row) => ESSENTIALS.some((start) => rowName(row).startsWith(start))),
   masquerade: ROWS.filter(({ source }) => source === 'Masquerade'),
   schedulers: SCHEDULER_ROWS,
-  live: IPVS_ROWS,
+  live: [...IPVS_ROWS, ...HASH_ROWS],
 }
 
 export const ALL_ROWS: readonly Row[] = [...new Set(GROUPS.flatMap((group) => ROWS_OF[group]))]

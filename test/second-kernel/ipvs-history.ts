@@ -9,7 +9,7 @@ import type { IpvsProgram } from '../../src/ipvs/program.ts'
 import type { Family } from '../../src/model/address.ts'
 import type { ServiceEntry } from '../../src/model/snapshot.ts'
 import { createIpvsSyncer, type IpvsSyncer } from '../../src/sync/ipvs/syncer.ts'
-import { plainNode, serviceEntry, snapshotOf } from '../support/many-services.ts'
+import { here, plainNode, serviceEntry, snapshotOf } from '../support/many-services.ts'
 import { CONFIG } from '../support/syncer-model.ts'
 import { differences, foreignParts, makeForeignParts } from './ipvs-history-kernel.ts'
 
@@ -149,15 +149,14 @@ function arbitraryServices(random: () => number, family: Family): readonly Servi
     const endpoints = Array.from({ length: pick(5) }, (_, number) => ip(100 + index, 1 + pick(3) * 10 + number))
     const protocol = (['tcp', 'tcp', 'udp'] as const)[index % 3] ?? 'tcp'
     const hasNodePort = random() < 0.3
-    entries.push(
-      serviceEntry(index, endpoints, family, {
-        ports: [{ name: 'p', protocol, port: 80, ...(hasNodePort && { nodePort: 30_000 + index }) }],
-        type: hasNodePort ? 'NodePort' : 'ClusterIP',
-        externalIPs: random() < 0.3 ? [ip(200, 1 + pick(4)) as never] : [],
-        ...(random() < 0.2 && { affinitySeconds: 300 }),
-        ...(random() < 0.2 && { externalTrafficPolicy: 'Local' as const }),
-      }),
-    )
+    const entry = serviceEntry(index, endpoints, family, {
+      ports: [{ name: 'p', protocol, port: 80, ...(hasNodePort && { nodePort: 30_000 + index }) }],
+      type: hasNodePort ? 'NodePort' : 'ClusterIP',
+      externalIPs: random() < 0.3 ? [ip(200, 1 + pick(4)) as never] : [],
+      ...(random() < 0.2 && { affinitySeconds: 300 }),
+      ...(random() < 0.2 && { externalTrafficPolicy: 'Local' as const }),
+    })
+    entries.push(random() < 0.5 ? here(entry) : entry)
   }
   return entries
 }

@@ -10,13 +10,16 @@ import type { ServiceEntry } from '../../src/model/snapshot.ts'
 import { createIpvsSyncer, type IpvsSyncEvent, type IpvsSyncer } from '../../src/sync/ipvs/syncer.ts'
 import type { TerminationLimits } from '../../src/sync/ipvs/terminations.ts'
 import type { FakeIpvsHost } from './fake-ipvs.ts'
+import { here } from './many-services.ts'
 import { CONFIG, disturb, NEVER, NODE, entries as tcpEntries } from './syncer-model.ts'
 
 export { CONFIG, NEVER, NODE } from './syncer-model.ts'
 
-/** Those of iptables mode; every third is of UDP. */
+/** Those of iptables mode; every third is of UDP, and every second has its endpoints on this node. */
 export const entries: fc.Arbitrary<readonly ServiceEntry[]> = tcpEntries.map((all) =>
-  all.map((entry, index) => (index % 3 === 2 ? asUdp(entry) : entry)),
+  all
+    .map((entry, index) => (index % 3 === 2 ? asUdp(entry) : entry))
+    .map((entry, index) => (index % 2 === 0 ? here(entry) : entry)),
 )
 
 function asUdp({ key, service, slices }: ServiceEntry): ServiceEntry {
@@ -30,8 +33,8 @@ function asUdp({ key, service, slices }: ServiceEntry): ServiceEntry {
   }
 }
 
-export function compilerOf(): ReturnType<typeof createIpvsCompiler> {
-  return createIpvsCompiler(CONFIG, NODE, 'ipv4')
+export function compilerOf(scheduler = 'rr'): ReturnType<typeof createIpvsCompiler> {
+  return createIpvsCompiler({ ...CONFIG, ipvs: { ...CONFIG.ipvs, scheduler } }, NODE, 'ipv4')
 }
 
 export interface SyncerParts {

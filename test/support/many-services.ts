@@ -59,6 +59,15 @@ export function serviceEntry(
   return { key, service, slices: endpoints.length === 0 ? [] : [slice] }
 }
 
+/** With all endpoints on this node. */
+export function here(entry: ServiceEntry): ServiceEntry {
+  const slices = entry.slices.map((slice) => ({
+    ...slice,
+    endpoints: slice.endpoints.map((endpoint) => ({ ...endpoint, nodeName: NODE_NAME })),
+  }))
+  return { ...entry, slices }
+}
+
 export function endpointIps(index: number, count: number, family: Family = 'ipv4'): readonly string[] {
   return Array.from({ length: count }, (_, endpoint) => {
     const number = index * count + endpoint + 1

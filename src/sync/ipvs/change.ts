@@ -11,6 +11,8 @@ export interface SetsChange {
   readonly diffs: ReadonlyMap<SetName, SetDiff>
   /** Lines to do first. */
   readonly grow: readonly SetLine[]
+  /** Lines to do in one batch with `grow`, behind it; none without it. */
+  readonly swept: readonly SetLine[]
   /** Lines to do last. */
   readonly shrink: readonly SetLine[]
   /** Sets that no rule may name while `grow` is done. */
@@ -39,6 +41,7 @@ export function planSets(
   return {
     diffs,
     grow: [...diffs.values()].flatMap(({ grow }) => grow),
+    swept: [],
     shrink: [...diffs.values()].flatMap(({ shrink }) => shrink),
     replaced: [...diffs].filter(([, { replaced }]) => replaced).map(([name]) => name),
   }

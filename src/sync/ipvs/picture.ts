@@ -33,6 +33,11 @@ export interface OpenSet extends PresentSet {
   readonly entries: Set<string>
 }
 
+/** Whether a virtual server of ours takes new connections. */
+export function isServing({ servers }: Pick<KernelPicture, 'servers'>): boolean {
+  return [...servers.values()].some(({ realServers }) => realServers.some(({ weight }) => weight > 0))
+}
+
 /** The name under which sets are made anew; a set of this name is sluice's to destroy. */
 export function temporarySet(family: Family): SetName {
   return family === 'ipv4' ? 'KUBE-SLUICE-NEW' : 'KUBE-6-SLUICE-NEW'

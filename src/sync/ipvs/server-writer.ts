@@ -36,19 +36,10 @@ export interface ServerWriterOptions {
   readonly terminations: Terminations
   readonly onRefused: (subject: Subject, owner: string, error: Error) => void
   readonly onReinstated: (owner: string) => void
-  readonly onFailed: (error: Error) => void
 }
 
 export function createServerWriter(options: ServerWriterOptions): ServerWriter {
-  const { tools, refusals, terminations, onRefused, onReinstated, onFailed } = options
-
-  const diff = ({ state, settings, picture }: ServerTask, key: VirtualServerKey, finished: Finished): ServerDiff => {
-    const desired = state.virtualServers.get(key)?.virtualServer
-    const present = picture.servers.get(key)
-    // No longer ours: the configuration leaves it to somebody else.
-    if (desired === undefined && present !== undefined && isExcluded(present.address, settings)) return NOTHING
-    return diffVirtualServer(desired, present, finished.get(key))
-  }
+  const { tools, refusals, terminations, onRefused, onReinstated } = options
 
   const keep = ({ picture }: ServerTask, key: VirtualServerKey, { after, terminating }: ServerDiff) => {
     if (after === undefined) picture.servers.delete(key)
@@ -69,7 +60,7 @@ export function createServerWriter(options: ServerWriterOptions): ServerWriter {
     let written = 0
     let failures = 0
     for (let group = groups.shift(); group !== undefined; group = groups.shift()) {
-      const diffs = group.map((key) => [key, diff(task, key, finished)] as const)
+      const diffs = group.map((key) => [key, diffOf(task, key, finished)] as const)
       const lines = diffs.flatMap(([, { lines: own }]) => own)
       if (lines.length > 0) task.onBatch()
       const error = await tools.restoreServers(lines)
@@ -78,18 +69,12 @@ export function createServerWriter(options: ServerWriterOptions): ServerWriter {
         written += lines.length
         continue
       }
-      onFailed(error)
       failures += 1
       if (failures > MOST_FAILURES) throw error
-      const present = await task.reread()
-      for (const key of group) {
-        const server = present.get(key)
-        if (server === undefined) task.picture.servers.delete(key)
-        else task.picture.servers.set(key, server)
-      }
+      await readAgain(task, group)
       const rest: VirtualServerKey[] = []
       for (const key of group) {
-        const change = diff(task, key, finished)
+        const change = diffOf(task, key, finished)
         if (change.lines.length === 0) keep(task, key, change)
         else rest.push(key)
       }
@@ -112,6 +97,24 @@ export function createServerWriter(options: ServerWriterOptions): ServerWriter {
         keys.map((key) => [key]),
         new Map(),
       ),
+  }
+}
+
+function diffOf({ state, settings, picture }: ServerTask, key: VirtualServerKey, finished: Finished): ServerDiff {
+  const desired = state.virtualServers.get(key)?.virtualServer
+  const present = picture.servers.get(key)
+  // No longer ours: the configuration leaves it to somebody else.
+  if (desired === undefined && present !== undefined && isExcluded(present.address, settings)) return NOTHING
+  return diffVirtualServer(desired, present, finished.get(key))
+}
+
+/** Brings these in the picture up to date. */
+async function readAgain({ picture, reread }: ServerTask, keys: readonly VirtualServerKey[]): Promise<void> {
+  const present = await reread()
+  for (const key of keys) {
+    const server = present.get(key)
+    if (server === undefined) picture.servers.delete(key)
+    else picture.servers.set(key, server)
   }
 }
 

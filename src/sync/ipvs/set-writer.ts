@@ -20,11 +20,10 @@ export interface SetWriterOptions {
   readonly refusals: Refusals
   readonly onRefused: (subject: Subject, owner: string, error: Error) => void
   readonly onReinstated: (owner: string) => void
-  readonly onFailed: (error: Error) => void
 }
 
 export function createSetWriter(options: SetWriterOptions): SetWriter {
-  const { tools, refusals, onRefused, onReinstated, onFailed } = options
+  const { tools, refusals, onRefused, onReinstated } = options
 
   /** The lines that the kernel took. */
   const write = async (all: readonly SetLine[], program: IpvsProgram): Promise<readonly SetLine[]> => {
@@ -32,7 +31,6 @@ export function createSetWriter(options: SetWriterOptions): SetWriter {
     for (let failures = 1; ; failures += 1) {
       const refusal = await tools.restoreSets(lines.map(({ text }) => text))
       if (refusal === undefined) return lines
-      onFailed(refusal.error)
       const bad = refusal.index === undefined ? undefined : lines[refusal.index]
       if (bad?.entry === undefined || failures > MOST_FAILURES) throw refusal.error
       const { set, text } = bad.entry
@@ -49,28 +47,36 @@ export function createSetWriter(options: SetWriterOptions): SetWriter {
     if (owner !== undefined) onReinstated(owner)
   }
 
+  const forgetEntries = (lines: readonly SetLine[], picture: KernelPicture) => {
+    for (const line of lines) {
+      if (line.entry !== undefined) picture.sets.get(line.entry.set)?.entries.delete(line.entry.text)
+      reinstate(line)
+    }
+  }
+
   return {
-    grow: async ({ diffs, grow, replaced }, picture, program) => {
+    grow: async ({ diffs, grow, swept, replaced }, picture, program) => {
       if (grow.length === 0) return 0
-      const lines = await write(grow, program)
+      const taken = new Set(await write([...grow, ...swept], program))
       for (const [name, { header }] of diffs) {
         const before = replaced.includes(name) ? undefined : picture.sets.get(name)?.entries
         picture.sets.set(name, { header, entries: before ?? new Set() })
       }
-      for (const line of lines) {
-        if (line.entry === undefined) continue
+      for (const line of grow) {
+        if (line.entry === undefined || !taken.has(line)) continue
         picture.sets.get(line.entry.set)?.entries.add(line.entry.text)
         reinstate(line)
       }
-      return lines.length
+      forgetEntries(
+        swept.filter((line) => taken.has(line)),
+        picture,
+      )
+      return taken.size
     },
     shrink: async ({ shrink }, picture, program) => {
       if (shrink.length === 0) return 0
       const lines = await write(shrink, program)
-      for (const line of lines) {
-        if (line.entry !== undefined) picture.sets.get(line.entry.set)?.entries.delete(line.entry.text)
-        reinstate(line)
-      }
+      forgetEntries(lines, picture)
       return lines.length
     },
   }

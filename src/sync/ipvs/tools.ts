@@ -36,10 +36,31 @@ export class BatchError extends Error {
 
 const READ_TIMEOUT_MS = 120_000
 
-/** `restoreMs`: milliseconds for a batch of so many lines. What is not a refusal rejects, and nothing is known then. */
-export function createIpvsTools(hands: Pick<Hands, 'run'>, restoreMs: (lines: number) => number): IpvsTools {
+export interface IpvsToolsOptions {
+  readonly hands: Pick<Hands, 'run'>
+  /** Milliseconds for a batch of so many lines. */
+  readonly restoreMs: (lines: number) => number
+  /** A tool did not take a batch as a whole, or did not end by itself. */
+  readonly onFailed: (error: Error, lines: readonly string[]) => void
+}
+
+/** What is not a refusal rejects, and nothing is known then. */
+export function createIpvsTools({ hands, restoreMs, onFailed }: IpvsToolsOptions): IpvsTools {
   const ask = (argv: readonly [string, ...string[]], accept?: readonly number[]) =>
     hands.run({ argv, timeoutMs: READ_TIMEOUT_MS, ...(accept && { accept }) })
+  /** Returns a refusal. */
+  const feed = async (argv: readonly [string, ...string[]], lines: readonly string[]) => {
+    const stdin = `${lines.join('\n')}\n`
+    try {
+      const { stderr } = await hands.run({ argv, stdin, timeoutMs: restoreMs(lines.length) })
+      return { stderr }
+    } catch (error) {
+      if (!isCommandError(error)) throw error
+      onFailed(error, lines)
+      if (error.failure.kind !== 'exit') throw error
+      return { stderr: error.stderr, error }
+    }
+  }
   return {
     readSets: async () => {
       // A line that can't be read is somebody else's: those of ours have one form.
@@ -61,26 +82,18 @@ export function createIpvsTools(hands: Pick<Hands, 'run'>, restoreMs: (lines: nu
     readConnections: async () => readConnectionCounts((await ask(['ipvsadm', '-Ln'])).stdout),
     restoreSets: async (lines) => {
       if (lines.length === 0) return undefined
-      const stdin = `${lines.join('\n')}\n`
-      try {
-        await hands.run({ argv: ['ipset', 'restore'], stdin, timeoutMs: restoreMs(lines.length) })
-        return undefined
-      } catch (error) {
-        if (!isCommandError(error) || error.failure.kind !== 'exit') throw error
-        const [, line] = /Error in line (\d+)/.exec(error.stderr) ?? []
-        return { error, ...(line !== undefined && { index: Number(line) - 1 }) }
-      }
+      const { error, stderr } = await feed(['ipset', 'restore'], lines)
+      if (error === undefined) return undefined
+      const [, line] = /Error in line (\d+)/.exec(stderr) ?? []
+      return { error, ...(line !== undefined && { index: Number(line) - 1 }) }
     },
     restoreServers: async (lines) => {
       if (lines.length === 0) return undefined
-      const stdin = `${lines.join('\n')}\n`
-      try {
-        const { stderr } = await hands.run({ argv: ['ipvsadm', '-R'], stdin, timeoutMs: restoreMs(lines.length) })
-        return stderr.trim() === '' ? undefined : new BatchError(`ipvsadm -R: ${stderr.trim().split('\n', 1)[0]}`)
-      } catch (error) {
-        if (!isCommandError(error) || error.failure.kind !== 'exit') throw error
-        return error
-      }
+      const { error, stderr } = await feed(['ipvsadm', '-R'], lines)
+      if (error !== undefined || stderr.trim() === '') return error
+      const said = new BatchError(`ipvsadm -R: ${stderr.trim().split('\n', 1)[0]}`)
+      onFailed(said, lines)
+      return said
     },
   }
 }

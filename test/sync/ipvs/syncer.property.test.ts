@@ -37,11 +37,11 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
 describe('whatever happens', () => {
   test('the kernel ends up with what is desired, and with everything foreign as it was', async () => {
     await fc.assert(
-      fc.asyncProperty(steps, fc.nat(), async (all, seed) => {
+      fc.asyncProperty(steps, fc.nat(), fc.constantFrom('rr', 'sh', 'mh', 'dh'), async (all, seed, scheduler) => {
         const clock = { now: 0 }
         const faults = { next: (): FakeFailure => 'none' }
         const host = createFakeIpvsHost({ nextFailure: () => faults.next() })
-        const compiler = compilerOf()
+        const compiler = compilerOf(scheduler)
         let program = compiler(snapshotOf([]))
         let syncer = startIpvsSyncer(host, { clock })
         faults.next = seededFailures(seed)

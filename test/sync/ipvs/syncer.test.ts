@@ -69,6 +69,27 @@ describe('the first sync', () => {
     expect(host.rules.ruleset().tables.get('nat')?.has('KUBE-SVC-ABC')).toBe(false)
   })
 
+  test('after a restart does not ask for iptables mode, because virtual servers serve', async () => {
+    const host = createFakeIpvsHost()
+    const program = compilerOf()(snapshotOf([serviceEntry(0, ['10.1.0.1'])]))
+    await startIpvsSyncer(host).sync(program, NEVER)
+    host.processes.length = 0
+    await startIpvsSyncer(host).sync(program, NEVER)
+    expect(host.processes).toEqual(['ipset save', 'ipvsadm -Sn', 'iptables-nft-save'])
+  })
+
+  test('has virtual servers ready before the rules of iptables mode go, though those of IPVS mode are there, drained', async () => {
+    const host = createFakeIpvsHost()
+    const program = compilerOf()(snapshotOf([serviceEntry(0, ['10.1.0.1'])]))
+    await startIpvsSyncer(host).sync(program, NEVER)
+    host.run('ipvsadm', '-R', `-e ${ONE} -r 10.1.0.1:8080 -m -w 0`)
+    host.rules.restore('*nat\n-F KUBE-SERVICES\n:KUBE-SVC-ABC - [0:0]\nCOMMIT\n')
+    host.processes.length = 0
+    await startIpvsSyncer(host).sync(program, NEVER)
+    const writes = host.processes.filter((process) => /restore|-R|addresses/.test(process))
+    expect(writes).toEqual(['ipvsadm -R', 'iptables-nft-restore -w'])
+  })
+
   test('begins with the kubernetes Service', async () => {
     const host = createFakeIpvsHost()
     const api = serviceEntry(7, ['10.1.0.1'], 'ipv4', { namespace: 'default', name: 'kubernetes' })
@@ -131,6 +152,26 @@ describe('what is ours', () => {
       '-t 192.168.1.99:30080',
       '-u 192.168.1.63:30080',
     ])
+  })
+
+  test('is a node port at an address that the node loses while sluice runs, and not one that it lost before', async () => {
+    const nodeOf = (...addresses: string[]) => ({ ...NODE, host: { ...NODE.host, addresses: addresses as Ip[] } })
+    const service = serviceEntry(0, ['10.1.0.1'], 'ipv4', {
+      type: 'NodePort',
+      ports: [{ name: 'p', protocol: 'tcp', port: 80, nodePort: 30080 }],
+    })
+    const before = createIpvsCompiler(CONFIG, nodeOf('192.168.1.63', '192.168.1.64'), 'ipv4')(snapshotOf([service]))
+    const after = createIpvsCompiler(CONFIG, nodeOf('192.168.1.63'), 'ipv4')(snapshotOf([service]))
+    const host = createFakeIpvsHost()
+    const syncer = startIpvsSyncer(host)
+    await syncer.sync(before, NEVER)
+    expect(host.servers.has('-t 192.168.1.64:30080')).toBe(true)
+    await syncer.sync(after, NEVER)
+    expect([...host.servers.keys()].toSorted()).toEqual([ONE, '-t 192.168.1.63:30080'].toSorted())
+
+    await startIpvsSyncer(host).sync(before, NEVER)
+    await startIpvsSyncer(host).sync(after, NEVER)
+    expect(host.servers.has('-t 192.168.1.64:30080')).toBe(true)
   })
 
   test('is nothing that the configuration excludes, a firewall mark, a set of another name', async () => {
