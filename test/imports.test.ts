@@ -79,7 +79,6 @@ const MAY_USE_NODE = [
   'kube/api/cluster.ts',
   'kube/api/cluster-error.ts',
   'kube/api/cluster-session.ts',
-  'kube/api/connection.ts',
   'kube/api/credentials.ts',
   'kube/manifests/directory-changes.ts',
   'kube/manifests/directory-source.ts',
@@ -88,6 +87,7 @@ const MAY_USE_NODE = [
   'kube/api/kubeconfig.ts',
   'kube/manifests/manifest.ts',
   'kube/api/transport.ts',
+  'kube/api/transports.ts',
 ]
 const NODE_MODULES: Readonly<Record<string, RegExp>> = {
   'iptables/names.ts': /^node:crypto$/,

@@ -54,73 +54,81 @@ const TICKS_A_SECOND = 100
 
 export function startNodeAgent(options: AgentOptions): NodeAgent {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluice-agent-'))
-  const config = path.join(folder, 'config.yaml')
-  writeFileSync(path.join(folder, 'kubeconfig'), kubeconfig(options.server))
-  writeFileSync(config, configuration(path.join(folder, 'kubeconfig'), options.minSyncPeriod ?? '1ms'))
   const started = monotonicMs()
-  const flags = ['--config', config, '--hostname-override', 'node1', '--iptables-variant', options.variant]
-  const child = spawn(process.execPath, [MAIN, 'run', ...flags, ...(options.flags ?? [])], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: options.env ?? process.env,
-  })
+  const child = spawnAgent(folder, options)
   const { pid } = child
   if (pid === undefined) throw new Error('sluice did not start')
   // A measurement that fails leaves nothing behind.
   const endWithUs = () => child.kill('SIGKILL')
   process.once('exit', endWithUs)
-  const lines: LogLine[] = []
-  const listeners = new Set<() => void>()
-  let ended = false
+  const log: Log = { lines: [], listeners: new Set(), hasEnded: false }
+  const tell = () => {
+    for (const listener of log.listeners) listener()
+  }
   const exit = once(child, 'exit').then(([code]) => {
-    ended = true
+    log.hasEnded = true
     process.off('exit', endWithUs)
     rmSync(folder, { recursive: true, force: true })
-    for (const listener of listeners) listener()
+    tell()
     return code as number | null
   })
   createInterface(child.stderr).on('line', (text) => {
-    lines.push({ at: monotonicMs(), fields: fieldsOf(text), text })
-    for (const listener of listeners) listener()
+    log.lines.push({ at: monotonicMs(), fields: fieldsOf(text), text })
+    tell()
   })
-
   return {
     started,
     pid,
-    lines,
-    waitFor: (what, after = 0) =>
-      new Promise((resolve, reject) => {
-        const done = () => {
-          clearTimeout(timer)
-          listeners.delete(look)
-        }
-        const fail = (why: string) => {
-          done()
-          reject(
-            new Error(
-              `${why}; the log ends with:\n${lines
-                .slice(-5)
-                .map(({ text }) => text)
-                .join('\n')}`,
-            ),
-          )
-        }
-        const look = () => {
-          const found = lines.slice(after).find(what)
-          if (found !== undefined) {
-            done()
-            resolve(found)
-          } else if (ended) fail('sluice ended')
-        }
-        const timer = setTimeout(() => fail('sluice took too long'), WAIT_MS)
-        listeners.add(look)
-        look()
-      }),
+    lines: log.lines,
+    waitFor: (what, after = 0) => waitForLine(log, what, after),
     usage: () => readUsage(pid),
     stop: async () => {
-      if (!ended) child.kill('SIGTERM')
+      if (!log.hasEnded) child.kill('SIGTERM')
       return exit
     },
   }
+}
+
+function spawnAgent(folder: string, { server, variant, env, flags = [], minSyncPeriod = '1ms' }: AgentOptions) {
+  const config = path.join(folder, 'config.yaml')
+  writeFileSync(path.join(folder, 'kubeconfig'), kubeconfig(server))
+  writeFileSync(config, configuration(path.join(folder, 'kubeconfig'), minSyncPeriod))
+  const always = ['--config', config, '--hostname-override', 'node1', '--iptables-variant', variant]
+  return spawn(process.execPath, [MAIN, 'run', ...always, ...flags], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: env ?? process.env,
+  })
+}
+
+interface Log {
+  readonly lines: LogLine[]
+  /** Called after each line, and when the agent has ended. */
+  readonly listeners: Set<() => void>
+  hasEnded: boolean
+}
+
+function waitForLine(log: Log, what: (line: LogLine) => boolean, after: number): Promise<LogLine> {
+  return new Promise((resolve, reject) => {
+    const done = () => {
+      clearTimeout(timer)
+      log.listeners.delete(look)
+    }
+    const fail = (why: string) => {
+      done()
+      const end = log.lines.slice(-5).map(({ text }) => text)
+      reject(new Error(`${why}; the log ends with:\n${end.join('\n')}`))
+    }
+    const look = () => {
+      const found = log.lines.slice(after).find(what)
+      if (found !== undefined) {
+        done()
+        resolve(found)
+      } else if (log.hasEnded) fail('sluice ended')
+    }
+    const timer = setTimeout(() => fail('sluice took too long'), WAIT_MS)
+    log.listeners.add(look)
+    look()
+  })
 }
 
 function fieldsOf(text: string): Readonly<Record<string, unknown>> {

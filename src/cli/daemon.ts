@@ -73,6 +73,12 @@ export async function runNode(options: RunOptions, version: string, streams: Str
   }
   if (isOn(proxyFlags, 'cleanup')) return cleanNode(config, log)
 
+  return serve(daemonOptions(options, version, streams, { config, effective, log }))
+}
+
+/** Runs the agent until it is told to end, or fails. */
+async function serve(daemon: Omit<DaemonOptions, 'signal'>): Promise<number> {
+  const { log } = daemon
   const ended = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
@@ -80,10 +86,28 @@ export async function runNode(options: RunOptions, version: string, streams: Str
       ended.abort()
     })
   }
-  const daemon: DaemonOptions = {
+  try {
+    await runDaemon({ ...daemon, signal: ended.signal })
+    return EXIT.ok
+  } catch (error) {
+    if (ended.signal.aborted) return EXIT.ok
+    log.error(describeEnd(error), error instanceof Error && isBug(error) ? { stack: error.stack } : {})
+    return EXIT_FAILED
+  }
+}
+
+/** Seconds become milliseconds, and percents shares. @throws Failure when sources exclude each other. */
+function daemonOptions(
+  options: RunOptions,
+  version: string,
+  { stdout }: Streams,
+  known: Pick<DaemonOptions, 'config' | 'effective' | 'log'>,
+): Omit<DaemonOptions, 'signal'> {
+  const { proxyFlags } = options
+  const configPath = textOf(proxyFlags, 'config')
+  return {
+    ...known,
     version,
-    config,
-    effective,
     flags: new Map([...proxyFlags].map(([name, value]) => [name, String(value)])),
     source: sourceOf(options),
     ...(configPath !== undefined && { configPath }),
@@ -100,17 +124,7 @@ export async function runNode(options: RunOptions, version: string, streams: Str
     },
     modeDrainMs: options.modeDrainLimit * 1000,
     debugRules: options.debugRules === true,
-    log,
-    ...(options.dryRun === true && { printPlan: (text: string) => void streams.stdout.write(text) }),
-    signal: ended.signal,
-  }
-  try {
-    await runDaemon(daemon)
-    return EXIT.ok
-  } catch (error) {
-    if (ended.signal.aborted) return EXIT.ok
-    log.error(describeEnd(error), error instanceof Error && isBug(error) ? { stack: error.stack } : {})
-    return EXIT_FAILED
+    ...(options.dryRun === true && { printPlan: (text: string) => void stdout.write(text) }),
   }
 }
 

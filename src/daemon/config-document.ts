@@ -11,7 +11,7 @@ export type ConfigDocument = Readonly<Record<string, unknown>>
  * The document that stands for this configuration. What the mode does not use is not told: periods and masqueradeAll
  * appear in the section of the active mode only. Empty lists are null.
  */
-export function toConfigDocument(effective: EffectiveProxyConfig): ConfigDocument {
+function toConfigDocument(effective: EffectiveProxyConfig): ConfigDocument {
   const { document } = effective
   const { apiVersion: _, kind: __, ...fields } = document
   return {

@@ -43,18 +43,16 @@ export function createFamilyReport<P extends ModeProgram>(
   family: Family,
   { clock, log, metrics, measure }: FamilyReportOptions<P>,
 ): FamilyReport<P> {
-  /** Rules that the sync under way has written. */
-  const written = new Map<TableName, number>()
-  let lastFailure: Extract<ModeSyncEvent, { readonly kind: 'failed' }> | undefined
+  const heard: Heard = { written: new Map() }
   const secondsSince = (started: number) => (clock.now() - started) / 1000
   return {
-    began: () => written.clear(),
+    began: () => heard.written.clear(),
     compiled: ({ started }) => {
       metrics.compiled(family, secondsSince(started))
       metrics.changesTaken()
     },
     synced: (program, report, { reason, started, triggerTimes }) => {
-      lastFailure = undefined
+      delete heard.lastFailure
       const { kind, lines, restoreMs, isolated, drift = [] } = report
       metrics.syncEnded(family, { kind, seconds: secondsSince(started), succeeded: true })
       if (lines > 0) {
@@ -68,7 +66,7 @@ export function createFamilyReport<P extends ModeProgram>(
       }
       const { services, endpoints, rules } = measure(program, report)
       for (const table of ['filter', 'nat'] as const) {
-        metrics.rulesCounted(family, table, { owned: rules.get(table) ?? 0, written: written.get(table) ?? 0 })
+        metrics.rulesCounted(family, table, { owned: rules.get(table) ?? 0, written: heard.written.get(table) ?? 0 })
       }
       tellDrift(drift, family, log, metrics)
       logSync(log, { family, reason, outcome: report, services, endpoints })
@@ -78,38 +76,50 @@ export function createFamilyReport<P extends ModeProgram>(
       metrics.syncEnded(family, { kind: 'full', seconds: secondsSince(started), succeeded: false })
       log.error('rules could not be synced; the last good ones stay', { family, reason, error })
     },
-    event: (event) => {
-      switch (event.kind) {
-        case 'isolated':
-          log.error('the kernel refuses the rules of a Service; all others are programmed', {
-            family,
-            service: event.owner,
-            ...(event.what !== undefined && { refused: event.what }),
-            error: event.error,
-          })
-          break
-        case 'reinstated':
-          log.info('the kernel takes the rules of a Service again', { family, service: event.owner })
-          break
-        case 'failed':
-          lastFailure = event
-          metrics.restoreFailed(family, 'full')
-          log.verbose(1, 'a restore failed and is tried another way', { family, error: event.error })
-          break
-        case 'in batches':
-          log.warn('writing everything at once takes too long; going on in batches', { family, error: event.error })
-          break
-        case 'batch':
-          metrics.batchRestored(family)
-          break
-        case 'written':
-          for (const [table, rules] of event.rules) written.set(table, (written.get(table) ?? 0) + rules)
-          break
-        default:
-          event satisfies never
-      }
+    event: (event) => tellEvent(event, heard, family, log, metrics),
+    lastFailure: () => {
+      const { lastFailure } = heard
+      return lastFailure && `# ${lastFailure.error.message}\n${lastFailure.payload?.() ?? ''}`
     },
-    lastFailure: () => lastFailure && `# ${lastFailure.error.message}\n${lastFailure.payload?.() ?? ''}`,
+  }
+}
+
+/** What events of a sync leave behind for later. */
+interface Heard {
+  /** Rules that the sync under way has written. */
+  readonly written: Map<TableName, number>
+  lastFailure?: Extract<ModeSyncEvent, { readonly kind: 'failed' }>
+}
+
+function tellEvent(event: ModeSyncEvent, heard: Heard, family: Family, log: Log, metrics: DaemonMetrics): void {
+  switch (event.kind) {
+    case 'isolated':
+      log.error('the kernel refuses the rules of a Service; all others are programmed', {
+        family,
+        service: event.owner,
+        ...(event.what !== undefined && { refused: event.what }),
+        error: event.error,
+      })
+      break
+    case 'reinstated':
+      log.info('the kernel takes the rules of a Service again', { family, service: event.owner })
+      break
+    case 'failed':
+      heard.lastFailure = event
+      metrics.restoreFailed(family, 'full')
+      log.verbose(1, 'a restore failed and is tried another way', { family, error: event.error })
+      break
+    case 'in batches':
+      log.warn('writing everything at once takes too long; going on in batches', { family, error: event.error })
+      break
+    case 'batch':
+      metrics.batchRestored(family)
+      break
+    case 'written':
+      for (const [table, rules] of event.rules) heard.written.set(table, (heard.written.get(table) ?? 0) + rules)
+      break
+    default:
+      event satisfies never
   }
 }
 

@@ -10,9 +10,10 @@ import type { Snapshot } from '../model/snapshot.ts'
 import { READ_BACK_SHARE } from '../sync/drift.ts'
 import type { LookReport, StrangerSources } from '../sync/drift-look.ts'
 import { createPacer } from '../sync/pacer.ts'
+import type { Syncer } from '../sync/syncer.ts'
 import type { IptablesVariant } from '../sync/variant.ts'
-import { createConntrackCleaner } from './conntrack-cleaner.ts'
-import { createFamilyReport, type SyncAttempt } from './family-report.ts'
+import { type ConntrackCleaner, createConntrackCleaner } from './conntrack-cleaner.ts'
+import { createFamilyReport, type FamilyReport, type SyncAttempt } from './family-report.ts'
 import type { Log } from './log.ts'
 import type { DaemonMetrics } from './metrics.ts'
 import type { Finding, Mode, ModeProgram } from './mode.ts'
@@ -64,109 +65,154 @@ export interface ShownProgram {
 /** kube-proxy's longest time without a sync. */
 const LONGEST_INTERVAL_MS = 3_600_000
 
+/** The first sync comes when the node and a Snapshot are set. */
 export function startFamily<P extends ModeProgram>(options: FamilyOptions, mode: Mode<P>): FamilySync {
-  const { family, config, clock, log, metrics, drift, signal } = options
+  const { family, config, clock, log, metrics } = options
   const report = createFamilyReport(family, { clock, log, metrics, measure: mode.createMeter() })
   const conntrack = createConntrackCleaner(options)
   const syncer = mode.createSyncer({ ...options, now: clock.now, onEvent: report.event, onFirstRead: conntrack.found })
-  const reasons = new Set<string>()
-  let compiler: ReturnType<Mode<P>['createCompiler']> | undefined
-  let snapshot: Snapshot | undefined
-  let triggerTimes: readonly number[] = []
-  let applied: P | undefined
-  const show = (program: P): ShownProgram => ({ family, print: (service) => mode.printRules(program, service) })
+  const course: Course<P> = { triggerTimes: [], reasons: new Set() }
 
+  const parts = { options, report, conntrack, syncer, requestWithin: (ms: number) => pacer.requestWithin(ms) }
   const pacer = createPacer(
     { minInterval: config.minSyncPeriod, retryInterval: config.syncPeriod, maxInterval: LONGEST_INTERVAL_MS },
     clock,
-    sync,
+    () => sync(course, parts),
   )
-  const looks: readonly RepeatedLook[] = [
-    { wantedMs: drift.probeMs, share: drift.probeShare, look: () => look(() => syncer.check(signal)) },
-    { wantedMs: drift.readBackMs, share: READ_BACK_SHARE, look: () => look(() => syncer.readBack(signal)) },
-  ]
-  const endLooks = looks.map((repeated) => lookRepeatedly(repeated, clock))
-  metrics.syncQueued(family)
 
   function request(reason: string): void {
-    reasons.add(reason)
-    if (snapshot === undefined || compiler === undefined) return
+    course.reasons.add(reason)
+    if (course.snapshot === undefined || course.compile === undefined) return
     options.onQueued()
     metrics.syncQueued(family)
     pacer.request()
   }
 
-  async function look(find: () => Promise<LookReport<Finding>>): Promise<number> {
+  const endLooks = startLooks(syncer, options, () => request('drift'))
+  metrics.syncQueued(family)
+  return {
+    setNode: (node) => {
+      course.compile = mode.createCompiler(config, node, family)
+      request('node changed')
+    },
+    setSnapshot: (next, times) => {
+      course.snapshot = next
+      course.triggerTimes = [...course.triggerTimes, ...times]
+      request('services or endpoints changed')
+    },
+    shown: () =>
+      showCourse(course, report.lastFailure(), (program) => ({
+        family,
+        print: (service) => mode.printRules(program, service),
+      })),
+    stop: async () => {
+      endLooks()
+      await pacer.stop()
+    },
+  }
+}
+
+/** What the kernel is to have, why, and what it has. */
+interface Course<P> {
+  compile?: (snapshot: Snapshot) => P
+  snapshot?: Snapshot
+  /** Of changes that the kernel does not have yet. */
+  triggerTimes: readonly number[]
+  /** Why the next sync was asked for. */
+  readonly reasons: Set<string>
+  /** What the last sync that succeeded has written. */
+  applied?: P
+}
+
+/** What a sync works with, and tells. */
+interface SyncParts<P> {
+  readonly options: FamilyOptions
+  readonly report: FamilyReport<P>
+  readonly conntrack: ConntrackCleaner
+  readonly syncer: Syncer<P, Finding>
+  /** Asks for another sync within so many milliseconds. */
+  readonly requestWithin: (ms: number) => void
+}
+
+/** @throws what makes the pacer try again: the rules are not in the kernel. */
+async function sync<P extends ModeProgram>(course: Course<P>, parts: SyncParts<P>): Promise<void> {
+  const { options, report } = parts
+  const { snapshot, compile } = course
+  if (snapshot === undefined || compile === undefined || options.signal.aborted) return
+  const attempt: SyncAttempt = {
+    reason: course.reasons.size === 0 ? 'periodic' : [...course.reasons].join(', '),
+    started: options.clock.now(),
+    triggerTimes: course.triggerTimes,
+  }
+  course.reasons.clear()
+  course.triggerTimes = []
+  report.began()
+  try {
+    const program = compile(snapshot)
+    report.compiled(attempt)
+    await bring(program, attempt, parts)
+    course.applied = program
+    options.onSynced(snapshot)
+    if (options.printPlan === undefined) await parts.conntrack.clean(program.servicePorts)
+  } catch (error) {
+    // What was not programmed still waits to be.
+    course.triggerTimes = [...attempt.triggerTimes, ...course.triggerTimes]
+    if (options.signal.aborted) return
+    report.failed(error, attempt, course.applied !== undefined)
+    throw error
+  }
+}
+
+/** Writes the program into the kernel; in a dry run, prints what it would write. */
+async function bring<P extends ModeProgram>(program: P, attempt: SyncAttempt, parts: SyncParts<P>): Promise<void> {
+  const { options, report, syncer, requestWithin } = parts
+  const { family, signal, printPlan } = options
+  if (printPlan !== undefined) {
+    const plan = await syncer.plan(program)
+    printPlan(plan === '' ? `# ${family}: nothing to do\n` : `# ${family}\n${plan}`)
+    return
+  }
+  const outcome = await syncer.sync(program, signal)
+  report.synced(program, outcome, attempt)
+  if (outcome.retryInMs !== undefined) requestWithin(outcome.retryInMs)
+}
+
+/** Looks for what others did to the rules: often at a little of them, seldom at all. Returns what ends it. */
+function startLooks<P extends ModeProgram>(
+  syncer: Syncer<P, Finding>,
+  { family, clock, log, drift, signal }: FamilyOptions,
+  onDrift: () => void,
+): () => void {
+  const look = async (find: () => Promise<LookReport<Finding>>): Promise<number> => {
     try {
       const { findings, tookMs } = await find()
-      if (findings.length > 0) request('drift')
+      if (findings.length > 0) onDrift()
       return tookMs
     } catch (error) {
       if (!signal.aborted) log.warn('the kernel could not be looked at', { family, error })
       return 0
     }
   }
-
-  async function sync(): Promise<void> {
-    if (snapshot === undefined || compiler === undefined || signal.aborted) return
-    const attempt: SyncAttempt = {
-      reason: reasons.size === 0 ? 'periodic' : [...reasons].join(', '),
-      started: clock.now(),
-      triggerTimes,
-    }
-    reasons.clear()
-    triggerTimes = []
-    report.began()
-    try {
-      await bring(snapshot, compiler, attempt)
-    } catch (error) {
-      // What was not programmed still waits to be.
-      triggerTimes = [...attempt.triggerTimes, ...triggerTimes]
-      if (signal.aborted) return
-      report.failed(error, attempt, applied !== undefined)
-      throw error
-    }
+  const looks: readonly RepeatedLook[] = [
+    { wantedMs: drift.probeMs, share: drift.probeShare, look: () => look(() => syncer.check(signal)) },
+    { wantedMs: drift.readBackMs, share: READ_BACK_SHARE, look: () => look(() => syncer.readBack(signal)) },
+  ]
+  const ends = looks.map((repeated) => lookRepeatedly(repeated, clock))
+  return () => {
+    for (const end of ends) end()
   }
+}
 
-  async function bring(current: Snapshot, compile: (from: Snapshot) => P, attempt: SyncAttempt): Promise<void> {
-    const program = compile(current)
-    report.compiled(attempt)
-    if (options.printPlan === undefined) {
-      const outcome = await syncer.sync(program, signal)
-      report.synced(program, outcome, attempt)
-      if (outcome.retryInMs !== undefined) pacer.requestWithin(outcome.retryInMs)
-    } else {
-      const plan = await syncer.plan(program)
-      options.printPlan(plan === '' ? `# ${family}: nothing to do\n` : `# ${family}\n${plan}`)
-    }
-    applied = program
-    options.onSynced(current)
-    if (options.printPlan === undefined) await conntrack.clean(program.servicePorts)
-  }
-
+function showCourse<P extends ModeProgram>(
+  { snapshot, compile, applied }: Course<P>,
+  failed: string | undefined,
+  show: (program: P) => ShownProgram,
+): ShownRules {
+  const wanted = snapshot === undefined ? undefined : compile?.(snapshot)
+  const isPending = wanted !== undefined && wanted.servicePorts !== applied?.servicePorts
   return {
-    setNode: (node) => {
-      compiler = mode.createCompiler(config, node, family)
-      request('node changed')
-    },
-    setSnapshot: (next, times) => {
-      snapshot = next
-      triggerTimes = [...triggerTimes, ...times]
-      request('services or endpoints changed')
-    },
-    shown: () => {
-      const failed = report.lastFailure()
-      const wanted = snapshot === undefined ? undefined : compiler?.(snapshot)
-      const isPending = wanted !== undefined && wanted.servicePorts !== applied?.servicePorts
-      return {
-        ...(applied !== undefined && { applied: show(applied) }),
-        ...(isPending && { pending: show(wanted) }),
-        ...(failed !== undefined && { failed }),
-      }
-    },
-    stop: async () => {
-      for (const end of endLooks) end()
-      await pacer.stop()
-    },
+    ...(applied !== undefined && { applied: show(applied) }),
+    ...(isPending && { pending: show(wanted) }),
+    ...(failed !== undefined && { failed }),
   }
 }

@@ -8,7 +8,7 @@ import { parseIp } from '../model/address.ts'
 import type { Answer, PageRequest, Reply } from './http-reply.ts'
 import type { Log } from './log.ts'
 
-export const RETRY_MS = 5_000
+const RETRY_MS = 5_000
 
 // Health checkers of load balancers keep one connection and ask every few seconds. Node closes idle ones after 5 s by
 // default, which then races with the next question and looks like a failed check.

@@ -39,10 +39,16 @@ export function describeError(error: unknown): string {
   return error.cause === undefined ? own : `${own}: ${describeError(error.cause)}`
 }
 
-/** Objects of the cluster are written by strangers, and a terminal must not obey them. */
+/**
+ * Objects of the cluster are written by strangers: a terminal must not obey them, nor hide or reorder what stands around
+ * them. JSON stays JSON of the same value.
+ */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (c) => {
-    return `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) =>
+    Array.from({ length: character.length }, (_, index) => escapeUnit(character.charCodeAt(index))).join(''),
+  )
+}
+
+function escapeUnit(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, '0')}`
 }

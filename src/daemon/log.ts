@@ -38,16 +38,6 @@ export function standardErrorWriter(): (line: string) => void {
   return (line) => destination.write(line)
 }
 
-/** Swallows everything: for tests and for commands that have their own way to speak. */
-export const SILENT_LOG: Log = {
-  error: () => {},
-  warn: () => {},
-  info: () => {},
-  verbose: () => {},
-  isVerbose: () => false,
-  setVerbosity: () => {},
-}
-
 /** Secrets are masked in fields and in messages; see log-value.ts. */
 export function createLog(options: LogOptions): Log {
   const asText = options.format === 'text' || (options.format === 'auto' && options.terminal)

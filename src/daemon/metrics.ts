@@ -29,7 +29,8 @@ export interface EndedSync {
   readonly succeeded: boolean
 }
 
-export interface DaemonMetrics {
+/** Of the syncs of one family. */
+export interface SyncMetrics {
   readonly syncQueued: (family: Family) => void
   readonly syncEnded: (family: Family, sync: EndedSync) => void
   /** `lines` of restore input; only for a sync that wrote. */
@@ -45,17 +46,24 @@ export interface DaemonMetrics {
   readonly conntrackCleaned: (family: Family, cleaned: { seconds: number; deleted: number }) => void
   /** Seconds from a trigger time that the cluster recorded to rules that have the change. */
   readonly networkProgrammed: (family: Family, seconds: number) => void
+  readonly noLocalEndpoints: (family: Family, ports: { internal: number; external: number }) => void
+}
+
+/** Of what Snapshots come from, and of their changes. */
+export interface SourceMetrics {
   readonly endpointsChanged: (pending: number) => void
   readonly servicesChanged: (pending: number) => void
   /** A sync took up what was pending. */
   readonly changesTaken: () => void
-  readonly noLocalEndpoints: (family: Family, ports: { internal: number; external: number }) => void
-  readonly healthAnswered: (path: 'healthz' | 'livez', status: number) => void
   readonly sourceSynced: (resource: string, synced: boolean) => void
   readonly sourceRelisted: (resource: string) => void
   readonly sourceReconnected: (resource: string) => void
   /** Anything came from the server, bookmarks too. */
   readonly sourceHeard: (resource: string) => void
+}
+
+export interface DaemonMetrics extends SyncMetrics, SourceMetrics {
+  readonly healthAnswered: (path: 'healthz' | 'livez', status: number) => void
   readonly variantChosen: (variant: string) => void
   readonly helperRestarted: () => void
   readonly helperMeasured: (residentBytes: number) => void
@@ -68,15 +76,30 @@ export function createMetrics(options: MetricsOptions): DaemonMetrics {
   const registry = new Registry()
   const metric = createAll(registry)
   const { now } = options
+  /** Seconds since 1970, by resource. */
   const heardAt = new Map<string, number>()
   metric.build.set({ version: options.version }, 1)
-
-  const print = async (): Promise<string> => {
-    for (const [resource, at] of heardAt) metric.sourceSilence.set({ resource }, Math.max(0, now() - at))
-    setProcessMetrics(registry, (options.readUsage ?? readProcessUsage)())
-    await setKernelCounters(registry, options.readCounters)
-    return await registry.metrics()
+  return {
+    ...syncMetrics(metric, now),
+    ...sourceMetrics(metric, (resource) => void heardAt.set(resource, now())),
+    healthAnswered: (path, status) => metric[path].inc({ code: String(status) }),
+    variantChosen: (variant) => {
+      metric.variant.reset()
+      metric.variant.set({ variant }, 1)
+    },
+    helperRestarted: () => metric.helperRestarts.inc(),
+    helperMeasured: (residentBytes) => metric.helperMemory.set(residentBytes),
+    contentType: registry.contentType,
+    print: async () => {
+      for (const [resource, at] of heardAt) metric.sourceSilence.set({ resource }, Math.max(0, now() - at))
+      setProcessMetrics(registry, (options.readUsage ?? readProcessUsage)())
+      await setKernelCounters(registry, options.readCounters)
+      return await registry.metrics()
+    },
   }
+}
+
+function syncMetrics(metric: Created, now: () => number): SyncMetrics {
   return {
     syncQueued: (family) => metric.lastQueued.set(label(family), now()),
     syncEnded: (family, { kind, seconds, succeeded }) => {
@@ -103,6 +126,15 @@ export function createMetrics(options: MetricsOptions): DaemonMetrics {
       metric.conntrackDeleted.inc(label(family), deleted)
     },
     networkProgrammed: (family, seconds) => metric.networkProgramming.observe(label(family), seconds),
+    noLocalEndpoints: (family, { internal, external }) => {
+      metric.noLocalEndpoints.set({ traffic_policy: 'internal', ...label(family) }, internal)
+      metric.noLocalEndpoints.set({ traffic_policy: 'external', ...label(family) }, external)
+    },
+  }
+}
+
+function sourceMetrics(metric: Created, heard: (resource: string) => void): SourceMetrics {
+  return {
     endpointsChanged: (pending) => {
       metric.endpointChangesTotal.inc()
       metric.endpointChangesPending.set(pending)
@@ -115,23 +147,10 @@ export function createMetrics(options: MetricsOptions): DaemonMetrics {
       metric.endpointChangesPending.set(0)
       metric.serviceChangesPending.set(0)
     },
-    noLocalEndpoints: (family, { internal, external }) => {
-      metric.noLocalEndpoints.set({ traffic_policy: 'internal', ...label(family) }, internal)
-      metric.noLocalEndpoints.set({ traffic_policy: 'external', ...label(family) }, external)
-    },
-    healthAnswered: (path, status) => metric[path].inc({ code: String(status) }),
     sourceSynced: (resource, synced) => metric.sourceSynced.set({ resource }, synced ? 1 : 0),
     sourceRelisted: (resource) => metric.sourceRelists.inc({ resource }),
     sourceReconnected: (resource) => metric.sourceReconnects.inc({ resource }),
-    sourceHeard: (resource) => void heardAt.set(resource, now()),
-    variantChosen: (variant) => {
-      metric.variant.reset()
-      metric.variant.set({ variant }, 1)
-    },
-    helperRestarted: () => metric.helperRestarts.inc(),
-    helperMeasured: (residentBytes) => metric.helperMemory.set(residentBytes),
-    contentType: registry.contentType,
-    print,
+    sourceHeard: heard,
   }
 }
 

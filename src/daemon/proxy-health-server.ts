@@ -64,12 +64,7 @@ export function createProxyHealth({ clock, timeoutMs, offset, onAnswer }: ProxyH
 }
 
 /** /healthz also asks whether the node may get traffic; /livez only whether the proxy should be restarted. */
-export function printHealth(
-  path: HealthPath,
-  verdict: HealthVerdict,
-  at: Instant,
-  offset: (wall: bigint) => number,
-): Reply {
+function printHealth(path: HealthPath, verdict: HealthVerdict, at: Instant, offset: (wall: bigint) => number): Reply {
   const ok = verdict.healthy && (path === 'livez' || verdict.nodeEligible)
   const show = (instant: Instant) => formatRfc3339(instant.wall, offset(instant.wall))
   // Who is fine is up to date, as of now; the families' own times stay.

@@ -24,7 +24,7 @@ import { createMetrics } from './metrics.ts'
 import { type NodeTracker, trackNode } from './node-tracker.ts'
 import type { DaemonOptions } from './options.ts'
 import { healthTimeout } from './proxy-health.ts'
-import { createProxyHealth } from './proxy-health-server.ts'
+import { createProxyHealth, type ProxyHealth } from './proxy-health-server.ts'
 import { startFamilies } from './start-families.ts'
 
 const clock = SYSTEM_CLOCK
@@ -80,13 +80,9 @@ async function closeAll(closers: readonly (() => unknown)[]): Promise<void> {
 
 /** Resolves when the signal is aborted, or the task is done. */
 async function serve(daemon: Daemon): Promise<void> {
-  const { options, nodeName, hands, metrics, signal, closers, fail } = daemon
-  const { config, log, task, configPath } = options
-  if (configPath !== undefined) {
-    const written = () =>
-      fail(new DaemonFailure(`${configPath} was written: ending, to be started with its new content`))
-    closers.push(onFileWritten(configPath, written))
-  }
+  const { options, nodeName, metrics, signal, closers } = daemon
+  const { config, log, task } = options
+  endWhenWritten(daemon)
   const { variant, because } = await needVariant(daemon)
   metrics.variantChosen(variant)
   log.info('using iptables', { variant, because })
@@ -96,27 +92,8 @@ async function serve(daemon: Daemon): Promise<void> {
     timeoutMs: healthTimeout(config.syncPeriod),
     onAnswer: metrics.healthAnswered,
   })
-  let families: readonly FamilySync[] = []
-  let latest: Snapshot | undefined
-  const waiting: number[] = []
-  let tracker: NodeTracker | undefined
-  const source = openSource(options, {
-    config,
-    nodeName,
-    clock,
-    log,
-    metrics,
-    signal,
-    onSnapshot: (snapshot, times) => {
-      latest = snapshot
-      if (families.length === 0) waiting.push(...times)
-      for (const family of families) family.setSnapshot(snapshot, times)
-    },
-    onNode: (node) => {
-      health.nodeChanged(node)
-      tracker?.nodeChanged(node)
-    },
-  })
+  const audience: Audience = { families: [], waiting: [] }
+  const source = openSource(daemon, health, audience)
   closers.push(() => source.close())
   log.info('waiting for the Node', { node: nodeName, source: source.name })
   const probed = probeHost(daemon)
@@ -128,28 +105,79 @@ async function serve(daemon: Daemon): Promise<void> {
   await prepareHost(daemon, node, host, variant)
   if (task === 'init-only') return
 
-  tracker = trackNode({
+  const tracker = followNode(daemon, node, host, audience)
+  audience.tracker = tracker
+  const started = await startFamilies({ ...daemon, source, health, variant, facts: tracker.facts() })
+  const { families } = started
+  audience.families = families
+  const { latest, waiting } = audience
+  if (latest !== undefined) for (const family of families) family.setSnapshot(latest, waiting)
+  const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+  await (task === 'once' ? Promise.race([started.allSynced, ended]) : ended)
+}
+
+/** As kube-proxy does: whoever supervises the daemon starts it again, with the new configuration. */
+function endWhenWritten({ options, closers, fail }: Daemon): void {
+  const { configPath } = options
+  if (configPath === undefined) return
+  const written = () => fail(new DaemonFailure(`${configPath} was written: ending, to be started with its new content`))
+  closers.push(onFileWritten(configPath, written))
+}
+
+/** Who hears what the source tells, as they come to be, and what was told before. */
+interface Audience {
+  tracker?: NodeTracker
+  families: readonly FamilySync[]
+  latest?: Snapshot
+  /** When the causes of changes before there were families happened, in milliseconds since 1970. */
+  readonly waiting: number[]
+}
+
+function openSource(daemon: Daemon, health: ProxyHealth, audience: Audience): Source {
+  const { options, nodeName, metrics, signal } = daemon
+  const { config, log, source } = options
+  const common: SourceOptions = {
+    config,
+    nodeName,
+    clock,
+    log,
+    metrics,
+    signal,
+    onSnapshot: (snapshot, times) => {
+      audience.latest = snapshot
+      if (audience.families.length === 0) audience.waiting.push(...times)
+      for (const family of audience.families) family.setSnapshot(snapshot, times)
+    },
+    onNode: (node) => {
+      health.nodeChanged(node)
+      audience.tracker?.nodeChanged(node)
+    },
+  }
+  if (source.kind === 'directory') return openDirectorySource({ ...common, paths: source.paths })
+  return openClusterSource({ ...common, ...(source.master !== undefined && { master: source.master }) })
+}
+
+/** Tells the families what the Node and the machine's addresses are, whenever these change. */
+function followNode(daemon: Daemon, node: Node | undefined, host: Host, audience: Audience): NodeTracker {
+  const { options, nodeName, hands, signal, fail } = daemon
+  const { config, log } = options
+  const tracker = trackNode({
     nodeName,
     node,
     host,
     config,
     log,
     onChange: (facts) => {
-      for (const family of families) family.setNode(facts)
+      for (const family of audience.families) family.setNode(facts)
     },
     onFatal: fail,
   })
-  const { addressesChanged } = tracker
   hands.onAddressChange(() => {
-    hands.listAddresses().then(addressesChanged, (error: unknown) => {
+    hands.listAddresses().then(tracker.addressesChanged, (error: unknown) => {
       if (!signal.aborted) log.warn('the addresses of this machine could not be read', { error })
     })
   })
-  const started = await startFamilies({ ...daemon, source, health, variant, facts: tracker.facts() })
-  families = started.families
-  if (latest !== undefined) for (const family of families) family.setSnapshot(latest, waiting)
-  const ended = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
-  await (task === 'once' ? Promise.race([started.allSynced, ended]) : ended)
+  return tracker
 }
 
 async function needVariant({ options, hands }: Daemon): Promise<VariantDecision> {
@@ -157,11 +185,6 @@ async function needVariant({ options, hands }: Daemon): Promise<VariantDecision>
   if (decision !== undefined) return decision
   const name = options.variant === undefined ? 'iptables' : `iptables-${options.variant}`
   throw new DaemonFailure(`there is no ${name} on this machine: install it (Debian: apt-get install iptables)`)
-}
-
-function openSource({ source }: DaemonOptions, options: SourceOptions): Source {
-  if (source.kind === 'directory') return openDirectorySource({ ...options, paths: source.paths })
-  return openClusterSource({ ...options, ...(source.master !== undefined && { master: source.master }) })
 }
 
 /** Reads what rules need to know about the machine. */

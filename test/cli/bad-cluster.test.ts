@@ -1,25 +1,11 @@
 // Clusters that can't be read, through the whole command.
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type ApiServer, startApiServer, tlsFile } from '../support/api-server.ts'
-import { type Folder, oneContext, temporaryFolder } from '../support/kubeconfig-file.ts'
-import { type Ended, reported, sluice } from './command.ts'
+import { oneContext } from '../support/kubeconfig-file.ts'
+import { type Ended, sluice } from './command.ts'
+import { useOwnHome } from './own-home.ts'
 
-let folder: Folder
-beforeEach(() => {
-  folder = temporaryFolder()
-  vi.stubEnv('HOME', folder.path)
-  vi.stubEnv('KUBECONFIG', '')
-  vi.stubEnv('KUBERNETES_SERVICE_HOST', '')
-})
-afterEach(() => {
-  vi.unstubAllEnvs()
-  folder[Symbol.dispose]()
-})
-
-/** What it reported, with the folder left out of paths. */
-function said(ended: Ended): readonly string[] {
-  return reported(ended).map((line) => line.replaceAll(`${folder.path}/`, ''))
-}
+const { folder, said } = useOwnHome()
 
 describe('a cluster that can not be read is exit code 2', () => {
   async function renderFrom(cluster: object, user: object = {}): Promise<Ended> {

@@ -1,29 +1,9 @@
 // Options and nodes that make no sense, through the whole command.
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Folder, temporaryFolder } from '../support/kubeconfig-file.ts'
-import { type Ended, reported, sluice } from './command.ts'
+import { describe, expect, test } from 'vitest'
+import { sluice } from './command.ts'
+import { GOOD, useOwnHome } from './own-home.ts'
 
-let folder: Folder
-beforeEach(() => {
-  folder = temporaryFolder()
-  vi.stubEnv('HOME', folder.path)
-  vi.stubEnv('KUBECONFIG', '')
-  vi.stubEnv('KUBERNETES_SERVICE_HOST', '')
-})
-afterEach(() => {
-  vi.unstubAllEnvs()
-  folder[Symbol.dispose]()
-})
-
-const GOOD = `apiVersion: v1
-kind: Service
-metadata: {namespace: shop, name: good}
-spec: {clusterIP: 10.96.0.9, ports: [{port: 80}]}
-`
-/** What it reported, with the folder left out of paths. */
-function said(ended: Ended): readonly string[] {
-  return reported(ended).map((line) => line.replaceAll(`${folder.path}/`, ''))
-}
+const { folder, said } = useOwnHome()
 
 describe('a node that is not known is exit code 2', () => {
   const nodes = ['b', 'a'].map((name) => `---\napiVersion: v1\nkind: Node\nmetadata: {name: ${name}}\n`).join('')

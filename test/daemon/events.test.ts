@@ -1,8 +1,9 @@
 // Events of spec 1, section 2.9.
 import { describe, expect, test } from 'vitest'
 import { createEvents } from '../../src/daemon/events.ts'
-import { type Log, SILENT_LOG } from '../../src/daemon/log.ts'
+import type { Log } from '../../src/daemon/log.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
+import { SILENT_LOG } from '../support/silent-log.ts'
 
 interface Sent {
   readonly path: string

@@ -4,9 +4,10 @@ import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect, test, vi } from 'vitest'
 import { keepListening } from '../../src/daemon/http-listener.ts'
 import { type Answer, textReply } from '../../src/daemon/http-reply.ts'
-import { type Log, SILENT_LOG } from '../../src/daemon/log.ts'
+import type { Log } from '../../src/daemon/log.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { ask } from '../support/raw-http.ts'
+import { SILENT_LOG } from '../support/silent-log.ts'
 
 const HELLO: Answer = () => textReply(200, 'hello')
 

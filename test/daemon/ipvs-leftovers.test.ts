@@ -1,10 +1,11 @@
 // What IPVS mode left goes away: at once, or as connections end.
 import { expect, test } from 'vitest'
 import { drainLeftovers, readLeftovers, removeLeftovers } from '../../src/daemon/ipvs-leftovers.ts'
-import { type Log, SILENT_LOG } from '../../src/daemon/log.ts'
+import type { Log } from '../../src/daemon/log.ts'
 import type { Cidr, Ip } from '../../src/model/address.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createFakeIpvsHost } from '../support/fake-ipvs.ts'
+import { SILENT_LOG } from '../support/silent-log.ts'
 
 const SERVERS = `-A -t 10.0.0.1:80 -s rr
 -a -t 10.0.0.1:80 -r 10.1.0.1:8080 -m -w 1

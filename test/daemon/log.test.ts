@@ -40,6 +40,14 @@ describe('text', () => {
       'I0102 03:04:05.678000      42 sluice] a\\u000ab\\u001b[31m name="x\\r\\n\\u001b]0;title\\u0007\\u009b1m"\n',
     ])
   })
+
+  test('strangers can neither reorder a line nor hide in it', () => {
+    const { log, lines } = create()
+    log.info('a\u202eb\u200bc', { name: '\u2066x\u2069\u{e0041}\ud800' })
+    expect(lines).toEqual([
+      'I0102 03:04:05.678000      42 sluice] a\\u202eb\\u200bc name="\\u2066x\\u2069\\udb40\\udc41\\ud800"\n',
+    ])
+  })
 })
 
 describe('JSON', () => {

@@ -1,11 +1,11 @@
 // The pages of the metrics listener (spec 5, section 13), over a real socket.
 import { afterEach, describe, expect, test } from 'vitest'
 import { keepListening, type Listener } from '../../src/daemon/http-listener.ts'
-import { SILENT_LOG } from '../../src/daemon/log.ts'
 import { answerMetricsPages, type MetricsPages } from '../../src/daemon/metrics-server.ts'
 import { printFlags, printStatus } from '../../src/daemon/status-pages.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { ask, type RawRequest } from '../support/raw-http.ts'
+import { SILENT_LOG } from '../support/silent-log.ts'
 
 const listeners: Listener[] = []
 

@@ -1,13 +1,13 @@
 // The health server: states, boundary times and bodies of spec 5, section 11.2.
 import { afterEach, describe, expect, test } from 'vitest'
 import { keepListening, type Listener } from '../../src/daemon/http-listener.ts'
-import { SILENT_LOG } from '../../src/daemon/log.ts'
 import { healthTimeout } from '../../src/daemon/proxy-health.ts'
 import { createProxyHealth } from '../../src/daemon/proxy-health-server.ts'
 import { decodeNode } from '../../src/kube/decode/decode-node.ts'
 import type { Node } from '../../src/model/snapshot.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { ask } from '../support/raw-http.ts'
+import { SILENT_LOG } from '../support/silent-log.ts'
 
 const NODE: Node = { name: 'node1', podCIDRs: [], addresses: [] }
 const listeners: Listener[] = []

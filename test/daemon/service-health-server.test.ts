@@ -2,11 +2,11 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { SILENT_LOG } from '../../src/daemon/log.ts'
 import type { HealthChecks } from '../../src/daemon/service-health.ts'
 import { createServiceHealthServer, type ServiceHealthServer } from '../../src/daemon/service-health-server.ts'
 import { type Ip, parseIp } from '../../src/model/address.ts'
 import { ask } from '../support/raw-http.ts'
+import { SILENT_LOG } from '../support/silent-log.ts'
 
 const V4 = [ip('127.0.0.1')]
 const open: ServiceHealthServer[] = []

@@ -153,6 +153,9 @@ async function connect(address: string): Promise<Connection> {
   }
 }
 
+type Send = (method: string, params?: object) => Promise<Answer>
+type Evaluate = Page['evaluate']
+
 async function openPage(
   connection: Connection,
   size: { readonly width: number; readonly height: number },
@@ -160,44 +163,21 @@ async function openPage(
   const { targetId } = await connection.send('Target.createTarget', { url: 'about:blank' })
   const attached = await connection.send('Target.attachToTarget', { targetId, flatten: true })
   const session = String(attached['sessionId'])
-  const send = (method: string, params?: object) => connection.send(method, params, session)
-  const asked = new Map<unknown, string>()
-  const problems: string[] = []
-  let loaded = () => {}
-  connection.listen(session, (method, params) => {
-    if (method === 'Network.requestWillBeSent')
-      asked.set(params['requestId'], (params['request'] as { url: string }).url)
-    if (method === 'Network.loadingFailed' && params['blockedReason'] === 'csp') asked.delete(params['requestId'])
-    if (method === 'Runtime.exceptionThrown') problems.push(JSON.stringify(params['exceptionDetails']))
-    if (method === 'Log.entryAdded') problems.push(JSON.stringify(params['entry']))
-    if (method === 'Page.loadEventFired') loaded()
-  })
+  const send: Send = (method, params) => connection.send(method, params, session)
+  const heard: Heard = { asked: new Map(), problems: [], loaded: () => {} }
+  connection.listen(session, (method, params) => hear(heard, method, params))
   for (const domain of ['Page', 'Network', 'Runtime', 'Log']) await send(`${domain}.enable`)
   await send('Emulation.setDeviceMetricsOverride', { ...size, deviceScaleFactor: 1, mobile: false })
-  const evaluate = async <T>(expression: string): Promise<T> => {
-    const { result, exceptionDetails } = await send('Runtime.evaluate', {
-      expression,
-      returnByValue: true,
-      awaitPromise: true,
-    })
-    if (exceptionDetails !== undefined) throw new Error(`${expression}: ${JSON.stringify(exceptionDetails)}`)
-    return (result as { value: T }).value
-  }
-  const press = async (key: string, shift = false) => {
-    const code = KEY_CODES[key] ?? key.toUpperCase().charCodeAt(0)
-    const common = { key, windowsVirtualKeyCode: code, modifiers: shift ? 8 : 0 }
-    const text = key === 'Enter' ? '\r' : key.length === 1 ? key : undefined
-    await send('Input.dispatchKeyEvent', { type: 'keyDown', ...common, ...(text !== undefined && { text }) })
-    await send('Input.dispatchKeyEvent', { type: 'keyUp', ...common })
-  }
+  const evaluate = evaluateWith(send)
+  const press = (key: string, shift = false) => pressKey(send, key, shift)
   return {
     evaluate,
     press,
-    requests: () => [...asked.values()],
-    problems,
+    requests: () => [...heard.asked.values()],
+    problems: heard.problems,
     goto: async (url) => {
       const load = new Promise<void>((resolve) => {
-        loaded = resolve
+        heard.loaded = resolve
       })
       await send('Page.navigate', { url })
       await load
@@ -209,20 +189,7 @@ async function openPage(
         await new Promise((resolve) => setTimeout(resolve, 20))
       }
     },
-    click: async (selector) => {
-      const { x, y } = await evaluate<{ x: number; y: number }>(
-        `(() => { const element = document.querySelector(${JSON.stringify(selector)}); element.scrollIntoView({ block: 'nearest' }); const box = element.getBoundingClientRect(); return { x: box.x + box.width / 2, y: box.y + box.height / 2 } })()`,
-      )
-      for (const type of ['mouseMoved', 'mousePressed', 'mouseReleased']) {
-        await send('Input.dispatchMouseEvent', {
-          type,
-          x,
-          y,
-          button: type === 'mouseMoved' ? 'none' : 'left',
-          clickCount: 1,
-        })
-      }
-    },
+    click: (selector) => click(send, evaluate, selector),
     type: async (text) => {
       for (const character of text) await press(character)
     },
@@ -233,5 +200,53 @@ async function openPage(
       const { data } = await send('Page.captureScreenshot', { format: 'png' })
       writeFileSync(file, Buffer.from(String(data), 'base64'))
     },
+  }
+}
+
+/** What the page did by itself. */
+interface Heard {
+  /** URLs that were asked for, by request. */
+  readonly asked: Map<unknown, string>
+  readonly problems: string[]
+  loaded: () => void
+}
+
+function hear(heard: Heard, method: string, params: Answer): void {
+  const { asked, problems } = heard
+  if (method === 'Network.requestWillBeSent') asked.set(params['requestId'], (params['request'] as { url: string }).url)
+  if (method === 'Network.loadingFailed' && params['blockedReason'] === 'csp') asked.delete(params['requestId'])
+  if (method === 'Runtime.exceptionThrown') problems.push(JSON.stringify(params['exceptionDetails']))
+  if (method === 'Log.entryAdded') problems.push(JSON.stringify(params['entry']))
+  if (method === 'Page.loadEventFired') heard.loaded()
+}
+
+function evaluateWith(send: Send): Evaluate {
+  return async <T>(expression: string): Promise<T> => {
+    const { result, exceptionDetails } = await send('Runtime.evaluate', {
+      expression,
+      returnByValue: true,
+      awaitPromise: true,
+    })
+    if (exceptionDetails !== undefined) throw new Error(`${expression}: ${JSON.stringify(exceptionDetails)}`)
+    return (result as { value: T }).value
+  }
+}
+
+async function pressKey(send: Send, key: string, shift: boolean): Promise<void> {
+  const code = KEY_CODES[key] ?? key.toUpperCase().charCodeAt(0)
+  const common = { key, windowsVirtualKeyCode: code, modifiers: shift ? 8 : 0 }
+  const text = key === 'Enter' ? '\r' : key.length === 1 ? key : undefined
+  await send('Input.dispatchKeyEvent', { type: 'keyDown', ...common, ...(text !== undefined && { text }) })
+  await send('Input.dispatchKeyEvent', { type: 'keyUp', ...common })
+}
+
+/** Scrolls there and clicks in the middle. */
+async function click(send: Send, evaluate: Evaluate, selector: string): Promise<void> {
+  const { x, y } = await evaluate<{ x: number; y: number }>(
+    `(() => { const element = document.querySelector(${JSON.stringify(selector)}); element.scrollIntoView({ block: 'nearest' }); const box = element.getBoundingClientRect(); return { x: box.x + box.width / 2, y: box.y + box.height / 2 } })()`,
+  )
+  for (const type of ['mouseMoved', 'mousePressed', 'mouseReleased']) {
+    const button = type === 'mouseMoved' ? 'none' : 'left'
+    await send('Input.dispatchMouseEvent', { type, x, y, button, clickCount: 1 })
   }
 }

@@ -35,75 +35,76 @@ export type FakeFailure = 'none' | 'before' | 'after' | 'part' | 'locked' | 'tim
 
 const BASE_ONLY = '*filter\nCOMMIT\n*nat\nCOMMIT\n'
 
+/** The rules in memory, and what was sent to change them. */
+interface Kernel {
+  ruleset: Ruleset
+  readonly payloads: string[]
+}
+
 export function createFakeHost(options: FakeHostOptions = {}): FakeHost {
   const { family = 'ipv4', refuses = () => false, namesLine = 'rule', nextFailure = () => 'none' } = options
-  let ruleset: Ruleset = applyRestore({ family, tables: new Map() }, BASE_ONLY)
-  const payloads: string[] = []
-
-  const restore = (argv: HandsCommand['argv'], payload: string): string => {
-    if (
-      payload.includes('-A KUBE') ||
-      payload.includes('-I ') ||
-      payload.includes(':KUBE') ||
-      payload.includes('-D ')
-    ) {
-      payloads.push(payload)
-    }
-    const refused = findRefused(payload, refuses, namesLine)
-    if (refused !== undefined) {
-      ruleset = applyRestore(ruleset, refused.before)
-      throw exit(
-        argv,
-        4,
-        `iptables-nft-restore v1.8.9 (nf_tables): \nline ${refused.line}: RULE_APPEND failed (Invalid argument): rule in chain X\n`,
-        namesLine,
-        refused.line,
-      )
-    }
-    const unknown = findUnknownListed(payload, ruleset)
-    if (unknown !== undefined) throw exit(argv, 1, `iptables-nft-restore: line ${unknown} failed.\n`, 'rule', unknown)
-    try {
-      ruleset = applyRestore(ruleset, payload)
-    } catch (error) {
-      if (!(error instanceof RestoreRefused)) throw error
-      ruleset = error.ruleset
-      throw new CommandError(
-        argv,
-        { kind: 'exit', exitCode: 1 },
-        `iptables-nft-restore: line ${error.line} failed: ${error.message}.\n`,
-      )
-    }
-    return listing(payload, ruleset)
-  }
-
-  const commitFirstTables = (payload: string) => {
-    const tables = payload.split('COMMIT\n').slice(0, -2)
-    try {
-      ruleset = applyRestore(ruleset, tables.map((table) => `${table}COMMIT\n`).join(''))
-    } catch (error) {
-      if (!(error instanceof RestoreRefused)) throw error
-      ruleset = error.ruleset
-    }
-  }
-
+  const kernel: Kernel = { ruleset: applyRestore({ family, tables: new Map() }, BASE_ONLY), payloads: [] }
   return {
-    payloads,
-    ruleset: () => ruleset,
+    payloads: kernel.payloads,
+    ruleset: () => kernel.ruleset,
     setRuleset: (next) => {
-      ruleset = next
+      kernel.ruleset = next
     },
     restore: (payload) => {
-      ruleset = applyRestore(ruleset, payload)
+      kernel.ruleset = applyRestore(kernel.ruleset, payload)
     },
     ensureCounters: async (names) => (options.counters === false ? [] : names),
     run: async ({ argv, stdin, discardOutput }) => {
       const failure = nextFailure(argv[0])
-      if (failure === 'part') commitFirstTables(textOf(stdin))
+      if (failure === 'part') commitFirstTables(kernel, textOf(stdin))
       if (failure !== 'none' && failure !== 'after') throw failed(argv, failure)
-      const stdout = argv[0].endsWith('-save') ? printKernel(ruleset) : restore(argv, textOf(stdin))
+      const stdout = argv[0].endsWith('-save')
+        ? printKernel(kernel.ruleset)
+        : restore(kernel, argv, textOf(stdin), { refuses, namesLine })
       if (failure === 'after') throw failed(argv, failure)
       return { stdout: discardOutput === true ? '' : stdout, stderr: '', exitCode: 0 }
     },
+  }
+}
+
+function restore(
+  kernel: Kernel,
+  argv: HandsCommand['argv'],
+  payload: string,
+  { refuses, namesLine }: Required<Pick<FakeHostOptions, 'refuses' | 'namesLine'>>,
+): string {
+  if (/-A KUBE|-I |:KUBE|-D /.test(payload)) kernel.payloads.push(payload)
+  const refused = findRefused(payload, refuses, namesLine)
+  if (refused !== undefined) {
+    kernel.ruleset = applyRestore(kernel.ruleset, refused.before)
+    throw exit(
+      argv,
+      4,
+      `iptables-nft-restore v1.8.9 (nf_tables): \nline ${refused.line}: RULE_APPEND failed (Invalid argument): rule in chain X\n`,
+      namesLine,
+      refused.line,
+    )
+  }
+  const unknown = findUnknownListed(payload, kernel.ruleset)
+  if (unknown !== undefined) throw exit(argv, 1, `iptables-nft-restore: line ${unknown} failed.\n`, 'rule', unknown)
+  try {
+    kernel.ruleset = applyRestore(kernel.ruleset, payload)
+  } catch (error) {
+    if (!(error instanceof RestoreRefused)) throw error
+    kernel.ruleset = error.ruleset
+    const stderr = `iptables-nft-restore: line ${error.line} failed: ${error.message}.\n`
+    throw new CommandError(argv, { kind: 'exit', exitCode: 1 }, stderr)
+  }
+  return listing(payload, kernel.ruleset)
+}
+
+function commitFirstTables(kernel: Kernel, payload: string): void {
+  const tables = payload.split('COMMIT\n').slice(0, -2)
+  try {
+    kernel.ruleset = applyRestore(kernel.ruleset, tables.map((table) => `${table}COMMIT\n`).join(''))
+  } catch (error) {
+    if (!(error instanceof RestoreRefused)) throw error
+    kernel.ruleset = error.ruleset
   }
 }
 

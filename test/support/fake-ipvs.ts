@@ -35,55 +35,27 @@ export function createFakeIpvsHost({
 }: FakeIpvsOptions = {}): FakeIpvsHost {
   const servers = new Map<string, FakeServer>()
   const sets = new Map<string, FakeSet>()
-  const written: HandsCommand[] = []
-  const processes: string[] = []
   const rules = createFakeHost({
     refuses: (text) => [...text.matchAll(/--match-set (\S+)/g)].some(([, name]) => !sets.has(name ?? '')),
     nextFailure,
   })
-  const usesSet = (name: string) =>
-    [...rules.ruleset().tables.values()].some((chains) =>
-      [...chains.values()].some(({ rules: all }) =>
-        all.some(({ matches }) => matches.some((match) => match.kind === 'set' && match.set.value.name === name)),
-      ),
-    )
-
   const run = (program: string, args: string, stdin = ''): CommandResult => {
     if (program === 'ipvsadm') return runIpvsadm(args, stdin, servers, refuses)
     return runIpset(args, stdin, sets, (line) =>
-      refuses(line) ? 'Kernel error received' : changeSet(line, sets, usesSet),
+      refuses(line) ? 'Kernel error received' : changeSet(line, sets, (name) => usesSet(rules, name)),
     )
   }
-
   const host: FakeIpvsHost = {
     servers,
     sets,
     addresses: undefined,
-    written,
-    processes,
+    written: [],
+    processes: [],
     rules,
     run,
     hands: {
       ensureCounters: rules.ensureCounters,
-      run: async (command) => {
-        const [program, ...args] = command.argv
-        processes.push(`${program} ${args[0] ?? ''}`.trim())
-        if (program !== 'ipvsadm' && program !== 'ipset') {
-          if (program.endsWith('-restore') && !isProbe(command)) written.push(command)
-          return rules.run(command)
-        }
-        if (args[0] === '-R' || args[0] === 'restore') written.push(command)
-        const failure = nextFailure(program)
-        const text = typeof command.stdin === 'string' ? command.stdin : ''
-        if (failure === 'part') run(program, args.join(' '), firstHalf(text))
-        if (failure !== 'none' && failure !== 'after') throw failed(command.argv, failure)
-        const result = run(program, args.join(' '), text)
-        if (failure === 'after') throw failed(command.argv, failure)
-        if (!(command.accept ?? [0]).includes(result.exitCode)) {
-          throw new CommandError(command.argv, { kind: 'exit', exitCode: result.exitCode }, result.stderr)
-        }
-        return result
-      },
+      run: (command) => runCommand(host, command, nextFailure),
       listDeviceAddresses: async () => {
         if (nextFailure('addresses') !== 'none') throw new HandsGone('gone')
         return host.addresses && [...host.addresses]
@@ -91,7 +63,7 @@ export function createFakeIpvsHost({
       changeDeviceAddresses: async (_device, { add, remove }) => {
         const failure = nextFailure('addresses')
         if (failure !== 'none' && failure !== 'after') throw new HandsGone('gone')
-        processes.push('addresses')
+        host.processes.push('addresses')
         host.addresses ??= new Set()
         for (const ip of add) host.addresses.add(ip)
         for (const ip of remove) host.addresses.delete(ip)
@@ -100,6 +72,40 @@ export function createFakeIpvsHost({
     },
   }
   return host
+}
+
+function usesSet(rules: FakeHost, name: string): boolean {
+  return [...rules.ruleset().tables.values()].some((chains) =>
+    [...chains.values()].some(({ rules: all }) =>
+      all.some(({ matches }) => matches.some((match) => match.kind === 'set' && match.set.value.name === name)),
+    ),
+  )
+}
+
+/** As the daemon's helper does, unless it fails this time. */
+async function runCommand(
+  host: FakeIpvsHost,
+  command: HandsCommand,
+  nextFailure: (program: string) => FakeFailure,
+): Promise<CommandResult> {
+  const { written, processes, rules, run } = host
+  const [program, ...args] = command.argv
+  processes.push(`${program} ${args[0] ?? ''}`.trim())
+  if (program !== 'ipvsadm' && program !== 'ipset') {
+    if (program.endsWith('-restore') && !isProbe(command)) written.push(command)
+    return rules.run(command)
+  }
+  if (args[0] === '-R' || args[0] === 'restore') written.push(command)
+  const failure = nextFailure(program)
+  const text = typeof command.stdin === 'string' ? command.stdin : ''
+  if (failure === 'part') run(program, args.join(' '), firstHalf(text))
+  if (failure !== 'none' && failure !== 'after') throw failed(command.argv, failure)
+  const result = run(program, args.join(' '), text)
+  if (failure === 'after') throw failed(command.argv, failure)
+  if (!(command.accept ?? [0]).includes(result.exitCode)) {
+    throw new CommandError(command.argv, { kind: 'exit', exitCode: result.exitCode }, result.stderr)
+  }
+  return result
 }
 
 function isProbe({ stdin }: HandsCommand): boolean {

@@ -1,6 +1,7 @@
 // The options of commands that read rules: from manifests, a cluster, a dump or this machine. The same names as those of
 // `sluice render`.
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { Failure } from '../failure.ts'
 import { addRenderFlags, givenRenderFlags } from '../proxy-options.ts'
 import type { RuleSourceOptions } from '../rule-source.ts'
 
@@ -84,4 +85,19 @@ export function notEmpty(value: string): string {
 export function wholeNumber(value: string): number {
   if (/^\d{1,9}$/.test(value)) return Number(value)
   throw new InvalidArgumentError('Write a whole number from 0.')
+}
+
+/** A number above 0, fractions too. */
+export function positive(value: string): number {
+  const number = Number(value)
+  if (value.trim() !== '' && number > 0 && Number.isFinite(number)) return number
+  throw new InvalidArgumentError('Write a number above 0.')
+}
+
+/** Words that belong to no option: what a shell makes of `-f *.yaml`, or the value of a boolean flag. */
+export function refuseWords(words: readonly string[]): void {
+  const [word] = words
+  if (word === undefined) return
+  const advice = ['true', 'false'].includes(word) ? `write --FLAG=${word}` : 'give each file its own -f, or its folder'
+  throw new Failure(`'${word}' belongs to no option: ${advice}`)
 }

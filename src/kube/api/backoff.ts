@@ -1,7 +1,7 @@
 // How long to wait before asking again: client-go's numbers for a reflector, 0.8 seconds doubled up to 30.
 import type { Clock } from './clock.ts'
 
-export const SHORTEST_WAIT_MS = 800
+const SHORTEST_WAIT_MS = 800
 export const LONGEST_WAIT_MS = 30_000
 /** An hour from a confused server must not leave a node behind for an hour. */
 const LONGEST_RETRY_AFTER_MS = 300_000

@@ -100,6 +100,11 @@ export function statusMessage(answer: Answer): string | undefined {
   return oneLine(text) || undefined
 }
 
+/** Whether the server has not reached the version that it was asked for, as after a restore of its storage. */
+export function isTooLarge({ status, body }: Answer): boolean {
+  return status >= 500 && /too large resource version|future revision/i.test(body)
+}
+
 /** Text of a stranger, fit for a terminal: one line, no control characters, not endless. */
 export function oneLine(text: string): string {
   const plain = text.replaceAll(/[\p{C}\s]+/gu, ' ').trim()

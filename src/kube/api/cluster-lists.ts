@@ -2,7 +2,9 @@
 // first, so that no change in between is seen half. https://kubernetes.io/docs/reference/using-api/api-concepts/
 import type { Issue } from '../../model/issue.ts'
 import type { RawObject } from '../manifests/documents.ts'
-import { type Answer, ClusterError, describeStatus, statusMessage } from './cluster-error.ts'
+import { isMapping, type Mapping } from '../manifests/parsed-document.ts'
+import { type AskedObjects, ENDPOINT_SLICES, NODES, oneNode, SERVICES } from './asked-objects.ts'
+import { type Answer, ClusterError, describeStatus, isTooLarge, statusMessage } from './cluster-error.ts'
 import type { Session } from './cluster-session.ts'
 
 export interface ListOptions {
@@ -37,43 +39,21 @@ export async function readLists(session: Session, options: ListOptions): Promise
 const PAGE_SIZE = 500
 const MOST_ROUNDS = 5
 
-interface Question {
-  readonly resource: string
-  readonly path: string
-  readonly labelSelector?: string
-  readonly fieldSelector?: string
-}
+const PODS: AskedObjects = { name: 'pods', path: '/api/v1/pods' }
 
-// The selectors are kube-proxy's.
-const SERVICES: Question = {
-  resource: 'services',
-  path: '/api/v1/services',
-  labelSelector: '!service.kubernetes.io/service-proxy-name',
-  fieldSelector: 'spec.clusterIP!=None',
-}
-const ENDPOINT_SLICES: Question = {
-  resource: 'endpointslices',
-  path: '/apis/discovery.k8s.io/v1/endpointslices',
-  labelSelector: '!service.kubernetes.io/headless',
-}
-const NODES: Question = { resource: 'nodes', path: '/api/v1/nodes' }
-const PODS: Question = { resource: 'pods', path: '/api/v1/pods' }
-
-type Value = Record<string, unknown>
 interface List {
-  readonly items: readonly Value[]
+  readonly items: readonly Mapping[]
   readonly resourceVersion: string
 }
 
 async function readRound(session: Session, options: ListOptions): Promise<ClusterLists | 'expired'> {
   const services = await readServices(session, options)
   if (services === 'expired') return 'expired'
-  const nodes =
-    options.nodeName === undefined ? NODES : { ...NODES, fieldSelector: `metadata.name=${options.nodeName}` }
+  const nodes = options.nodeName === undefined ? NODES : oneNode(options.nodeName)
   const lists = [services]
   const slices = options.beyondRules === undefined ? ENDPOINT_SLICES : withoutSelectors(ENDPOINT_SLICES)
-  for (const question of [slices, nodes]) {
-    const list = await readAt(session, question, services.resourceVersion, options)
+  for (const asked of [slices, nodes]) {
+    const list = await readAt(session, asked, services.resourceVersion, options)
     if (list === 'expired') return 'expired'
     lists.push(list)
   }
@@ -92,8 +72,8 @@ async function readRound(session: Session, options: ListOptions): Promise<Cluste
   }
 }
 
-function withoutSelectors({ resource, path }: Question): Question {
-  return { resource, path }
+function withoutSelectors({ name, path }: AskedObjects): AskedObjects {
+  return { name, path }
 }
 
 /** Undefined when nobody asked; the answer when the server refuses, which is no reason to say nothing about the rest. */
@@ -119,8 +99,8 @@ const INCONSISTENT =
   'the server does not serve lists at a given resource version, so they were read one after the other: render again if the cluster was changing meanwhile'
 
 async function readServices(session: Session, options: ListOptions): Promise<List | 'expired'> {
-  const question = options.beyondRules === undefined ? SERVICES : withoutSelectors(SERVICES)
-  const list = await readList(session, question, {}, options)
+  const asked = options.beyondRules === undefined ? SERVICES : withoutSelectors(SERVICES)
+  const list = await readList(session, asked, {}, options)
   if (!isRefusal(list)) return list
   if (list.status !== 400 || statusMessage(list) === undefined) throw refused(session, SERVICES, list)
   const { fieldSelector: _, ...everyService } = SERVICES
@@ -130,35 +110,34 @@ async function readServices(session: Session, options: ListOptions): Promise<Lis
   return { ...all, items: all.items.filter((service) => clusterIP(service) !== 'None') }
 }
 
-function clusterIP(service: Value): unknown {
+function clusterIP(service: Mapping): unknown {
   const spec = service['spec']
-  return isObject(spec) ? spec['clusterIP'] : undefined
+  return isMapping(spec) ? spec['clusterIP'] : undefined
 }
 
 /** Exactly at `resourceVersion`; from a server that can't do that, the newest. */
 async function readAt(
   session: Session,
-  question: Question,
+  asked: AskedObjects,
   resourceVersion: string,
   options: ListOptions,
 ): Promise<List | 'expired'> {
   const exactly = { resourceVersion, resourceVersionMatch: 'Exact' }
-  const list = await readList(session, question, exactly, options)
+  const list = await readList(session, asked, exactly, options)
   if (!isRefusal(list)) return list
-  if (!refusesVersion(list)) throw refused(session, question, list)
-  const newest = await readList(session, question, {}, options)
-  if (isRefusal(newest)) throw refused(session, question, newest)
+  if (!refusesVersion(list)) throw refused(session, asked, list)
+  const newest = await readList(session, asked, {}, options)
+  if (isRefusal(newest)) throw refused(session, asked, newest)
   return newest
 }
 
 /** 400 and 422: the parameters are unknown. The texts: these resources are stored elsewhere, with versions of their own. */
 function refusesVersion(answer: Answer): boolean {
-  if (answer.status === 400 || answer.status === 422) return true
-  return answer.status >= 500 && /too large resource version|future revision/i.test(answer.body)
+  return answer.status === 400 || answer.status === 422 || isTooLarge(answer)
 }
 
-function refused(session: Session, question: Question, answer: Answer): ClusterError {
-  return describeStatus(session.server, `list ${question.resource}`, answer)
+function refused(session: Session, asked: AskedObjects, answer: Answer): ClusterError {
+  return describeStatus(session.server, `list ${asked.name}`, answer)
 }
 
 function isRefusal(result: List | Answer | 'expired'): result is Answer {
@@ -168,13 +147,13 @@ function isRefusal(result: List | Answer | 'expired'): result is Answer {
 /** Page by page; the server serves all pages of a list at the version of the first. An answer is one that was not 200. */
 async function readList(
   session: Session,
-  question: Question,
+  asked: AskedObjects,
   version: Readonly<Record<string, string>>,
   { onProgress }: ListOptions,
 ): Promise<List | Answer | 'expired'> {
-  const { resource, path, labelSelector, fieldSelector } = question
+  const { name, path, labelSelector, fieldSelector } = asked
   const selectors = { ...(labelSelector && { labelSelector }), ...(fieldSelector && { fieldSelector }) }
-  const items: Value[] = []
+  const items: Mapping[] = []
   let resourceVersion: string | undefined
   // A continue token carries the version; the API refuses both together.
   let place: Readonly<Record<string, string>> = version
@@ -185,14 +164,14 @@ async function readList(
     if (answer.status !== 200) {
       // A refusal in the middle is not about the selectors or the version, which the first page accepted.
       if (resourceVersion === undefined) return answer
-      throw refused(session, question, answer)
+      throw refused(session, asked, answer)
     }
-    const page = decodePage(session.server, question, answer.body)
+    const page = decodePage(session.server, asked, answer.body)
     for (const item of page.items) items.push(item)
     resourceVersion ??= page.resourceVersion
-    onProgress?.(`${items.length} ${resource}`)
+    onProgress?.(`${items.length} ${name}`)
     if (page.next === '') return { items, resourceVersion }
-    if (page.next === place['continue']) throw notAList(session.server, question, 'its pages never end')
+    if (page.next === place['continue']) throw notAList(session.server, asked, 'its pages never end')
     place = { continue: page.next }
   }
 }
@@ -202,23 +181,23 @@ interface Page extends List {
   readonly next: string
 }
 
-function decodePage(server: string, question: Question, body: string): Page {
+function decodePage(server: string, asked: AskedObjects, body: string): Page {
   let list: unknown
   try {
     list = JSON.parse(body)
   } catch {
-    throw notAList(server, question, 'the answer is not JSON')
+    throw notAList(server, asked, 'the answer is not JSON')
   }
-  if (!isObject(list)) throw notAList(server, question, 'the answer is not an object')
+  if (!isMapping(list)) throw notAList(server, asked, 'the answer is not an object')
   const { kind, apiVersion, metadata, items } = list
-  if (typeof kind !== 'string' || !kind.endsWith('List') || typeof apiVersion !== 'string' || !isObject(metadata)) {
-    throw notAList(server, question, 'the answer is not a list')
+  if (typeof kind !== 'string' || !kind.endsWith('List') || typeof apiVersion !== 'string' || !isMapping(metadata)) {
+    throw notAList(server, asked, 'the answer is not a list')
   }
   const { resourceVersion, continue: next } = metadata
-  if (typeof resourceVersion !== 'string') throw notAList(server, question, 'the list has no resourceVersion')
+  if (typeof resourceVersion !== 'string') throw notAList(server, asked, 'the list has no resourceVersion')
   const itemKind = kind.slice(0, -'List'.length)
   // Go prints an empty list as null in places.
-  const values = (Array.isArray(items) ? items : []).filter((item) => isObject(item))
+  const values = (Array.isArray(items) ? items : []).filter((item) => isMapping(item))
   return {
     resourceVersion,
     next: typeof next === 'string' ? next : '',
@@ -227,18 +206,14 @@ function decodePage(server: string, question: Question, body: string): Page {
 }
 
 /** Items of a list do not say what they are. Their managedFields, about a third of each, are read by nobody here. */
-function completeItem(value: Value, kind: string, apiVersion: string): Value {
-  if (isObject(value['metadata'])) delete value['metadata']['managedFields']
+function completeItem(value: Mapping, kind: string, apiVersion: string): Mapping {
+  if (isMapping(value['metadata'])) delete value['metadata']['managedFields']
   return { kind, apiVersion, ...value }
 }
 
-function notAList(server: string, question: Question, reason: string): ClusterError {
+function notAList(server: string, asked: AskedObjects, reason: string): ClusterError {
   return new ClusterError(
     'server',
-    `${server}${question.path} is not a Kubernetes list: ${reason}; check that it is the URL of an API server`,
+    `${server}${asked.path} is not a Kubernetes list: ${reason}; check that it is the URL of an API server`,
   )
-}
-
-function isObject(value: unknown): value is Value {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

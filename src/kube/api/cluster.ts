@@ -8,6 +8,7 @@ import path from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import type { Issue } from '../../model/issue.ts'
 import type { RawObject } from '../manifests/documents.ts'
+import { isMapping } from '../manifests/parsed-document.ts'
 import { hasServiceAccount, inClusterAccess, serverUrl } from './access.ts'
 import { ClusterError, errorCode, oneLine } from './cluster-error.ts'
 import { readLists } from './cluster-lists.ts'
@@ -110,7 +111,7 @@ function forClient({ cluster, user, userName }: Access, server: string): object 
       ? // The client knows token files only under this name; they win over a token, as with client-go.
         { token: undefined, 'auth-provider': { name: 'tokenFile', config: { tokenFile } } }
       : {}
-  const plugin = isFields(exec) ? { exec: withExecInfo(exec, cluster, server) } : {}
+  const plugin = isMapping(exec) ? { exec: withExecInfo(exec, cluster, server) } : {}
   // The client refuses plain HTTP without this.
   const insecure = server.startsWith('http:') ? { 'insecure-skip-tls-verify': true } : {}
   return {
@@ -161,7 +162,7 @@ function describeCredentialFailure(target: Access, error: unknown): ClusterError
   const code = errorCode(error)
   const reason = oneLine(error instanceof Error ? error.message : String(error))
   const who = `user '${target.userName}' of ${target.source}`
-  if (isFields(exec) && !/^ENOENT: .*open '/.test(reason)) {
+  if (isMapping(exec) && !/^ENOENT: .*open '/.test(reason)) {
     const command = typeof exec['command'] === 'string' ? oneLine(exec['command']) : ''
     const why =
       code === 'ENOENT' ? 'there is no such program; install it' : reason || 'it ended with an error and said nothing'
@@ -179,7 +180,3 @@ function describeCredentialFailure(target: Access, error: unknown): ClusterError
 }
 
 type Fields = Readonly<Record<string, unknown>>
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}

@@ -1,12 +1,10 @@
-// The daemon's way to its API server: one shared HTTP/2 connection where the server offers it, else a kept-alive HTTP/1.1
-// connection for each open request. Rotated certificates get a new connection while answers on the old one end in peace.
-import type { TLSSocket } from 'node:tls'
+// The daemon's way to its API server: requests with the credentials of the moment, and their answers. What they travel on
+// is the matter of transports.ts.
 import type { Clock } from './clock.ts'
 import { type Answer, ClusterError, describeStatus, describeTransportFailure } from './cluster-error.ts'
-import type { CredentialSource, TlsSettings } from './credentials.ts'
-import { openHttp1 } from './http1-transport.ts'
-import { openHttp2 } from './http2-transport.ts'
-import { type Endpoint, type OpenAnswer, startTls, type Transport } from './transport.ts'
+import type { CredentialSource } from './credentials.ts'
+import type { OpenAnswer, Transport } from './transport.ts'
+import { createTransports } from './transports.ts'
 
 export type { OpenAnswer } from './transport.ts'
 
@@ -46,43 +44,11 @@ export function openConnection(options: ConnectionOptions): Connection {
   const { credentials, clock, userAgent = 'sluice', connectMs = CONNECT_MS } = options
   const { server } = credentials
   const url = new URL(server)
-  const all = new Set<Transport>()
-  let current: { readonly tls: TlsSettings; readonly transport: Promise<Transport> } | undefined
-  let protocol: Transport['protocol'] | undefined
-  let isClosed = false
-
-  async function connect(tls: TlsSettings): Promise<Transport> {
-    const transport = await openTransport({ url, tls, clock, connectMs })
-    for (const old of all) if (!old.isUsable()) all.delete(old)
-    all.add(transport)
-    if (isClosed) transport.close()
-    protocol = transport.protocol
-    return transport
-  }
-
-  async function usableTransport(tls: TlsSettings): Promise<Transport> {
-    if (current !== undefined && current.tls !== tls) {
-      const old = current.transport
-      current = undefined
-      old.then((transport) => transport.retire()).catch(() => {})
-    }
-    // Requests that come together share one attempt.
-    current ??= { tls, transport: connect(tls) }
-    const shared = current
-    try {
-      const transport = await shared.transport
-      if (transport.isUsable()) return transport
-    } catch (error) {
-      if (current === shared) current = undefined
-      throw error
-    }
-    if (current === shared) current = undefined
-    return usableTransport(tls)
-  }
+  const transports = createTransports({ url, clock, connectMs })
 
   async function attempt(path: string, signal: AbortSignal, body?: string): Promise<OpenAnswer> {
     const { authorization, tls } = credentials.current()
-    const transport = await usableTransport(tls)
+    const transport = await transports.usable(tls)
     signal.throwIfAborted()
     const headers = {
       accept: 'application/json',
@@ -107,56 +73,41 @@ export function openConnection(options: ConnectionOptions): Connection {
     }
   }
 
-  async function post(path: string, body: string, signal: AbortSignal): Promise<void> {
-    const controller = new AbortController()
-    const abort = () => {
-      controller.abort(signal.reason)
-    }
-    signal.throwIfAborted()
-    signal.addEventListener('abort', abort)
-    const cancel = clock.after(POST_MS, () => {
-      controller.abort(new ClusterError('unreachable', `${server} does not answer in time to a POST of ${path}`))
-    })
-    try {
-      const answer = await send(path, controller.signal, body)
-      const read = await readAnswer(server, answer, controller.signal)
-      if (read.status < 200 || read.status > 299) throw describeStatus(server, `create in ${path}`, read)
-    } finally {
-      cancel()
-      signal.removeEventListener('abort', abort)
-    }
-  }
-
   return {
     server,
     open: (path, signal) => send(path, signal),
-    post,
-    protocol: () => protocol,
-    close: () => {
-      isClosed = true
-      for (const transport of all) transport.close()
-    },
+    post: (path, body, signal) =>
+      inTime(clock, signal, `${server} does not answer in time to a POST of ${path}`, async (limited) => {
+        const read = await readAnswer(server, await send(path, limited, body), limited)
+        if (read.status < 200 || read.status > 299) throw describeStatus(server, `create in ${path}`, read)
+      }),
+    protocol: transports.protocol,
+    close: transports.close,
   }
 }
 
-/** Asks the server, over TLS, which protocol it speaks. */
-async function openTransport(endpoint: Endpoint): Promise<Transport> {
-  if (endpoint.url.protocol === 'http:') return openHttp1(endpoint)
-  const socket = startTls(endpoint, ['h2', 'http/1.1'])
-  await new Promise<void>((resolve, reject) => {
-    socket.once('secureConnect', resolve)
-    socket.once('error', reject)
-    socket.once('close', () => {
-      reject(Object.assign(new Error('the server closed the connection'), { code: 'ECONNRESET' }))
-    })
+/** @throws ClusterError with `lateMessage` when the work takes too long, and the signal's reason when aborted. */
+async function inTime(
+  clock: Clock,
+  signal: AbortSignal,
+  lateMessage: string,
+  work: (limited: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const controller = new AbortController()
+  const abort = () => {
+    controller.abort(signal.reason)
+  }
+  signal.throwIfAborted()
+  signal.addEventListener('abort', abort)
+  const cancel = clock.after(POST_MS, () => {
+    controller.abort(new ClusterError('unreachable', lateMessage))
   })
-  ignoreLateErrors(socket)
-  return socket.alpnProtocol === 'h2' ? openHttp2(endpoint, socket) : openHttp1(endpoint, socket)
-}
-
-/** Between two owners nobody listens for errors. */
-function ignoreLateErrors(socket: TLSSocket): void {
-  socket.on('error', () => {})
+  try {
+    await work(controller.signal)
+  } finally {
+    cancel()
+    signal.removeEventListener('abort', abort)
+  }
 }
 
 /**

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parse } from 'yaml'
+import { isMapping } from '../manifests/parsed-document.ts'
 import { ClusterError, oneLine } from './cluster-error.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -92,7 +93,7 @@ function parseKubeconfig(file: string, written: string): Fields {
     throw broken(file, `it is not YAML: ${oneLine(reason).replace(/:$/, '')}`, { cause: error })
   }
   if (value === null) return {}
-  if (!isFields(value)) throw broken(file, 'it is not a mapping with clusters, users and contexts')
+  if (!isMapping(value)) throw broken(file, 'it is not a mapping with clusters, users and contexts')
   return value
 }
 
@@ -106,11 +107,11 @@ function addEntries(
   if (written === undefined || written === null) return
   if (!Array.isArray(written)) throw broken(file, `${kind}s is not a list`)
   for (const [index, entry] of written.entries()) {
-    if (!isFields(entry)) throw broken(file, `${kind}s[${index}] is not a mapping`)
+    if (!isMapping(entry)) throw broken(file, `${kind}s[${index}] is not a mapping`)
     const name = text(entry['name'])
     if (name === '') throw broken(file, `${kind}s[${index}].name is missing`)
     const fields = entry[kind] ?? {}
-    if (!isFields(fields)) throw broken(file, `${kind}s[${index}].${kind} is not a mapping`)
+    if (!isMapping(fields)) throw broken(file, `${kind}s[${index}].${kind} is not a mapping`)
     if (!entries.has(name)) entries.set(name, absolute(fields, path.dirname(path.resolve(file))))
   }
 }
@@ -122,7 +123,7 @@ function absoluteClusterFiles(cluster: Fields, folder: string): Fields {
 function absoluteUserFiles(user: Fields, folder: string): Fields {
   const files = resolveFiles(user, ['client-certificate', 'client-key', 'tokenFile'], folder)
   const { exec } = user
-  if (!isFields(exec) || !text(exec['command']).includes('/')) return files
+  if (!isMapping(exec) || !text(exec['command']).includes('/')) return files
   return { ...files, exec: resolveFiles(exec, ['command'], folder) }
 }
 
@@ -147,8 +148,4 @@ function broken(file: string, reason: string, options?: ErrorOptions): ClusterEr
 /** Names may look like numbers in YAML. */
 function text(value: unknown): string {
   return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

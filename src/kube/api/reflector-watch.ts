@@ -1,12 +1,13 @@
 // The watches of a reflector: from a version on, or with everything there is as initial events.
-
-import type { Watchdog } from './clock.ts'
-import { type Answer, statusMessage } from './cluster-error.ts'
+import type { Clock, Watchdog } from './clock.ts'
+import type { Use } from './inquiry.ts'
 import { createLineSplitter } from './line-splitter.ts'
-import { isTooLarge, type ListerParts, tell } from './reflector-list.ts'
+import type { Progress } from './progress.ts'
+import type { ListerParts } from './reflector-list.ts'
 import type { Draft, ObjectChange, Replica } from './replica.ts'
-import { plainSetback, Refusal, Setback, Silence } from './setback.ts'
-import { BadEvent, readWatchEvent, type WatchEvent, type WatchStatus } from './watch-event.ts'
+import { Setback, tell } from './setback.ts'
+import { judgeEnd, judgeStatus } from './watch-end.ts'
+import { readWatchEvent, type WatchEvent } from './watch-event.ts'
 
 export interface WatcherParts<T> extends ListerParts {
   readonly replica: Replica<T>
@@ -31,130 +32,117 @@ const INITIAL_SILENCE_MS = 15_000
 const WATCH_SILENCE_MS = 90_000
 
 export function createWatcher<T>(parts: WatcherParts<T>): Watcher {
-  const { inquiry, replica, progress, told, clock } = parts
-
-  async function follow(query: Readonly<Record<string, string>>, initial: Draft | undefined): Promise<void> {
-    let draft = initial
-    let watchdog: Watchdog | undefined
-    let changes: ObjectChange<T>[] = []
-
-    function take(event: WatchEvent): void {
-      if (event.kind === 'error') throw judgeStatus(event.status, draft !== undefined)
-      progress.lastEventAt = clock.now()
-      if (draft === undefined) {
-        progress.events += 1
-        if (event.kind !== 'bookmark') changes.push(...apply(event))
-        moveOn(event.kind === 'bookmark' ? event.version : event.identity.version)
-      } else if (event.kind !== 'bookmark') {
-        if (event.kind === 'put') draft.put(event.identity, event.value)
-        else draft.remove(event.identity)
-      } else if (event.endsInitialEvents) {
-        draft.commit()
-        draft = undefined
-        watchdog?.heard(WATCH_SILENCE_MS)
-        progress.lists += 1
-        moveOn(event.version)
-        tell(told.onList)
-      }
-    }
-
-    const split = createLineSplitter((line) => {
-      take(readWatchEvent(line))
-    })
-    const deliver = () => {
-      const batch = changes
-      changes = []
-      if (batch.length > 0) tell(() => told.onChanges(batch))
-    }
-    try {
-      progress.watches += 1
-      await inquiry.ask(query, ANSWER_SILENCE_MS, {
-        onAnswer: (dog) => {
-          watchdog = dog
-          dog.heard(draft === undefined ? WATCH_SILENCE_MS : INITIAL_SILENCE_MS)
-          progress.isWatching = true
-        },
-        onChunk: (chunk) => {
-          try {
-            split(chunk)
-          } finally {
-            // What came before a bad line is told all the same.
-            deliver()
-          }
-        },
-      })
-    } catch (error) {
-      throw error instanceof Silence
-        ? judgeSilence(draft !== undefined, watchdog !== undefined)
-        : judgeFailure(error, draft !== undefined)
-    } finally {
-      progress.isWatching = false
-    }
-    if (draft !== undefined)
-      throw new Setback(`the watch of ${inquiry.resource.name} ended before everything was there`)
-  }
-
-  function apply(event: Extract<WatchEvent, { readonly kind: 'put' | 'remove' }>): readonly ObjectChange<T>[] {
-    return event.kind === 'put' ? replica.put(event.identity, event.value) : replica.remove(event.identity)
-  }
-
-  function moveOn(version: string): void {
-    progress.version = version
-    progress.newest = version
-    delete progress.mayBeFuture
-  }
-
-  function judgeFailure(error: unknown, isInitial: boolean): unknown {
-    if (error instanceof Refusal) return judgeRefusal(error.answer, isInitial)
-    if (error instanceof BadEvent || error instanceof RangeError) {
-      return new Setback(`${error.message}; everything of ${inquiry.resource.name} is listed again`, { relist: true })
-    }
-    return error
-  }
-
-  function judgeSilence(isInitial: boolean, isAnswered: boolean): Setback {
-    const { server, resource, abilities } = inquiry
-    // Servers that do not know initial events pass over the parameters and never mark their end.
-    const cannotStream = isInitial && isAnswered
-    if (cannotStream) abilities.streamsLists = false
-    if (!isInitial && isAnswered) progress.mayBeFuture = true
-    return new Setback(`${server} was silent for too long in a watch of ${resource.name}`, { repeat: cannotStream })
-  }
-
-  function judgeRefusal(answer: Answer, isInitial: boolean): Setback {
-    const doing = `watch ${inquiry.resource.name}`
-    if (answer.status !== 400 && answer.status !== 422) {
-      const relist = answer.status === 410 || isTooLarge(answer)
-      return plainSetback(inquiry.server, doing, answer, { relist, retryAfterMs: (answer.retryAfter ?? 0) * 1000 })
-    }
-    if (!isInitial || statusMessage(answer) === undefined) {
-      return plainSetback(inquiry.server, doing, answer, { relist: true })
-    }
-    inquiry.abilities.streamsLists = false
-    return plainSetback(inquiry.server, doing, answer, { repeat: true })
-  }
-
-  function judgeStatus({ code, reason, message, retryAfterMs }: WatchStatus, isInitial: boolean): Setback {
-    const text = `${inquiry.server} ended the watch of ${inquiry.resource.name}: ${reason || code}: ${message}`
-    const isExpired = code === 410 || reason === 'Expired' || reason === 'Gone'
-    const cannotStream = isInitial && (code === 400 || code === 422 || /watch stream|initial ?events/i.test(message))
-    if (cannotStream) inquiry.abilities.streamsLists = false
-    return new Setback(text, {
-      relist: isExpired,
-      repeat: cannotStream,
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
-    })
-  }
-
-  /** Not all nodes at the same moment. */
-  function watchFor(): Readonly<Record<string, string>> {
-    const timeoutSeconds = String(300 + Math.floor(clock.random() * 301))
-    return { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds }
-  }
-
+  const { replica, progress, clock } = parts
   return {
-    watch: () => follow({ ...watchFor(), resourceVersion: progress.version ?? '' }, undefined),
+    watch: () => follow(parts, { ...watchFor(clock), resourceVersion: progress.version ?? '' }, { changes: [] }),
     listAndWatch: () =>
-      follow({ ...watchFor(), sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' }, replica.draft()),
+      follow(
+        parts,
+        { ...watchFor(clock), sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' },
+        { draft: replica.draft(), changes: [] },
+      ),
   }
+}
+
+/** Not all nodes at the same moment: between 5 and 10 minutes. */
+function watchFor(clock: Clock): Readonly<Record<string, string>> {
+  const timeoutSeconds = String(300 + Math.floor(clock.random() * 301))
+  return { watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds }
+}
+
+/** One watch from its request to its end. */
+interface Stream<T> {
+  /** What the initial events have said so far; absent when none are expected, or any more. */
+  draft?: Draft
+  /** Absent until the server has answered. */
+  watchdog?: Watchdog
+  /** Taken into the replica, and not told yet. */
+  changes: ObjectChange<T>[]
+}
+
+async function follow<T>(
+  parts: WatcherParts<T>,
+  query: Readonly<Record<string, string>>,
+  stream: Stream<T>,
+): Promise<void> {
+  const { inquiry, progress } = parts
+  try {
+    progress.watches += 1
+    await inquiry.ask(query, ANSWER_SILENCE_MS, readInto(stream, parts))
+  } catch (error) {
+    const end = { isInitial: stream.draft !== undefined, isAnswered: stream.watchdog !== undefined }
+    throw judgeEnd(error, end, inquiry, progress)
+  } finally {
+    progress.isWatching = false
+  }
+  if (stream.draft !== undefined) {
+    throw new Setback(`the watch of ${inquiry.resource.name} ended before everything was there`)
+  }
+}
+
+/** Takes in each line as it comes, and tells what a chunk has changed when its last line is taken in. */
+function readInto<T>(stream: Stream<T>, parts: WatcherParts<T>): Use {
+  const split = createLineSplitter((line) => {
+    takeIn(readWatchEvent(line), stream, parts)
+  })
+  return {
+    onAnswer: (watchdog) => {
+      stream.watchdog = watchdog
+      watchdog.heard(stream.draft === undefined ? WATCH_SILENCE_MS : INITIAL_SILENCE_MS)
+      parts.progress.isWatching = true
+    },
+    onChunk: (chunk) => {
+      try {
+        split(chunk)
+      } finally {
+        // What came before a bad line is told all the same.
+        tellChanges(stream, parts)
+      }
+    },
+  }
+}
+
+function tellChanges<T>(stream: Stream<T>, { told }: WatcherParts<T>): void {
+  const batch = stream.changes
+  stream.changes = []
+  if (batch.length > 0) tell(() => told.onChanges(batch))
+}
+
+function takeIn<T>(event: WatchEvent, stream: Stream<T>, parts: WatcherParts<T>): void {
+  const { inquiry, progress, clock } = parts
+  if (event.kind === 'error') throw judgeStatus(event.status, stream.draft !== undefined, inquiry)
+  progress.lastEventAt = clock.now()
+  if (stream.draft !== undefined) takeInitial(event, stream.draft, stream, parts)
+  else takeChange(event, stream, parts)
+}
+
+/** Anything but an ERROR. */
+type NewsEvent = Exclude<WatchEvent, { readonly kind: 'error' }>
+
+function takeChange<T>(event: NewsEvent, { changes }: Stream<T>, { replica, progress }: WatcherParts<T>): void {
+  progress.events += 1
+  if (event.kind === 'put') changes.push(...replica.put(event.identity, event.value))
+  if (event.kind === 'remove') changes.push(...replica.remove(event.identity))
+  moveOn(progress, event.kind === 'bookmark' ? event.version : event.identity.version)
+}
+
+/** Gathers initial events; the bookmark at their end makes them all that there is. */
+function takeInitial<T>(event: NewsEvent, draft: Draft, stream: Stream<T>, { progress, told }: WatcherParts<T>): void {
+  if (event.kind !== 'bookmark') {
+    if (event.kind === 'put') draft.put(event.identity, event.value)
+    else draft.remove(event.identity)
+  } else if (event.endsInitialEvents) {
+    draft.commit()
+    delete stream.draft
+    stream.watchdog?.heard(WATCH_SILENCE_MS)
+    progress.lists += 1
+    moveOn(progress, event.version)
+    tell(told.onList)
+  }
+}
+
+function moveOn(progress: Progress, version: string): void {
+  progress.version = version
+  progress.newest = version
+  delete progress.mayBeFuture
 }

@@ -5,7 +5,7 @@
 // 3. Requests are bounded: the only ones without a wait before them are a watch after its list, a watch after one that
 //    lived long and ended in order, and one repetition for each ability that the server turns out not to have.
 import type { Issue } from '../../model/issue.ts'
-import { createBackoff } from './backoff.ts'
+import { type Backoff, createBackoff } from './backoff.ts'
 import { type Clock, pause } from './clock.ts'
 import type { Connection } from './connection.ts'
 import { createInquiry } from './inquiry.ts'
@@ -66,8 +66,9 @@ export interface Reflector {
 /** A watch that lived this long was well. */
 const HEALTHY_MS = 30_000
 
+/** Begins at once. */
 export function startReflector<T>(options: ReflectorOptions<T>): Reflector {
-  const { connection, clock, resource, onTrouble } = options
+  const { connection, clock, resource } = options
   const backoff = createBackoff(clock)
   const inquiry = createInquiry(connection, clock, resource)
   const replica = createReplica<T>({ resource, onIssues: options.onIssues, isSelected: inquiry.isSelected })
@@ -95,41 +96,66 @@ export function startReflector<T>(options: ReflectorOptions<T>): Reflector {
     return watcher.watch()
   }
 
-  async function run(): Promise<void> {
-    while (!stopper.signal.aborted) {
-      const began = clock.now()
-      const events = progress.events
-      const { setback, error } = await outcomeOf(attempt)
-      if (stopper.signal.aborted) return
-      if (setback?.relist === true) delete progress.version
-      if (setback?.repeat === true) continue
-      const wasHealthy = clock.now() - began >= HEALTHY_MS
-      if (wasHealthy || progress.events > events) backoff.reset()
-      if (wasHealthy && setback === undefined && error === undefined) continue
-      const retryInMs = backoff.next(setback?.retryAfterMs)
-      if (setback !== undefined || error !== undefined) {
-        const message = explainEnd(connection.server, resource.name, setback ?? error)
-        onTrouble?.({ resource: resource.name, message, retryInMs, relist: progress.version === undefined })
-      }
-      await pause(clock, retryInMs, stopper.signal)
-    }
-  }
-
   return {
-    done: run(),
+    done: repeat(attempt, options, { progress, backoff, signal: stopper.signal }),
     stop: () => {
       stopper.abort()
       inquiry.close()
     },
-    state: () => ({
-      synced: progress.lists > 0,
-      objects: replica.objects().size,
-      relists: Math.max(0, progress.lists - 1),
-      reconnects: Math.max(0, progress.watches - Math.max(1, progress.lists)),
-      failures: progress.isWatching === true ? 0 : backoff.failures(),
-      ...(progress.lastEventAt !== undefined && { lastEventAt: progress.lastEventAt }),
-      ...(progress.version !== undefined && { resourceVersion: progress.version }),
-    }),
+    state: () => describeState(progress, replica.objects().size, backoff.failures()),
+  }
+}
+
+/** What decides when the next attempt is made, and where it begins. */
+interface Course {
+  readonly progress: Progress
+  readonly backoff: Backoff
+  readonly signal: AbortSignal
+}
+
+/** Attempt after attempt, with the waits between them, until the signal is aborted. */
+async function repeat(
+  attempt: () => Promise<void>,
+  {
+    connection,
+    clock,
+    resource,
+    onTrouble,
+  }: Pick<ReflectorOptions<unknown>, 'connection' | 'clock' | 'resource' | 'onTrouble'>,
+  { progress, backoff, signal }: Course,
+): Promise<void> {
+  while (!signal.aborted) {
+    const began = clock.now()
+    const events = progress.events
+    const { setback, error } = await outcomeOf(attempt)
+    if (signal.aborted) return
+    if (setback?.relist === true) delete progress.version
+    if (setback?.repeat === true) continue
+    const wasHealthy = clock.now() - began >= HEALTHY_MS
+    if (wasHealthy || progress.events > events) backoff.reset()
+    if (wasHealthy && setback === undefined && error === undefined) continue
+    const retryInMs = backoff.next(setback?.retryAfterMs)
+    if (setback !== undefined || error !== undefined) {
+      const message = explainEnd(connection.server, resource.name, setback ?? error)
+      onTrouble?.({ resource: resource.name, message, retryInMs, relist: progress.version === undefined })
+    }
+    await pause(clock, retryInMs, signal)
+  }
+}
+
+function describeState(
+  { lists, watches, isWatching, lastEventAt, version }: Progress,
+  objects: number,
+  failures: number,
+): ReflectorState {
+  return {
+    synced: lists > 0,
+    objects,
+    relists: Math.max(0, lists - 1),
+    reconnects: Math.max(0, watches - Math.max(1, lists)),
+    failures: isWatching === true ? 0 : failures,
+    ...(lastEventAt !== undefined && { lastEventAt }),
+    ...(version !== undefined && { resourceVersion: version }),
   }
 }
 

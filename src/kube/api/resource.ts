@@ -1,16 +1,11 @@
 // One kind of object as the API serves it: where it is, which of them we want, and how one is read.
 import type { Decoded } from '../decode/decode-schema.ts'
 import { isMapping } from '../manifests/parsed-document.ts'
+import type { AskedObjects } from './asked-objects.ts'
 
 export type RawValue = Readonly<Record<string, unknown>>
 
-export interface Resource<T> {
-  /** As in URLs and messages: `services`. */
-  readonly name: string
-  /** `/api/v1/services` */
-  readonly path: string
-  readonly labelSelector?: string
-  readonly fieldSelector?: string
+export interface Resource<T> extends AskedObjects {
   /** Does the field selector's work for a server that does not know it; without this its refusal is final. */
   readonly selects?: (value: RawValue) => boolean
   readonly decode: (value: RawValue) => DecodedItem<T>

@@ -41,6 +41,19 @@ export class Silence extends Error {
   override readonly name = 'Silence'
 }
 
+/** Calls the listener. What it throws means that it has missed something. @throws Setback */
+export function tell(listener: () => void): void {
+  try {
+    listener()
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Setback(`a change could not be taken in: ${reason}; everything is listed again`, {
+      relist: true,
+      cause: error,
+    })
+  }
+}
+
 /** A refusal without more to it: wait, and try the same again. */
 export function plainSetback(server: string, doing: string, answer: Answer, options: SetbackOptions = {}): Setback {
   const retryAfterMs = (answer.retryAfter ?? 0) * 1000

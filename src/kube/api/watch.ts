@@ -1,15 +1,20 @@
-// A cluster as a stream of Snapshots: three reflectors with kube-proxy's selectors.
-// https://kubernetes.io/docs/reference/networking/virtual-ips/
+// A cluster as a stream of Snapshots: three reflectors, and what they tell put together.
 import type { Issue } from '../../model/issue.ts'
-import type { EndpointSlice, Node, Service, Snapshot } from '../../model/snapshot.ts'
-import { decodeEndpointSlice, decodeNode, decodeService } from '../decode/decode.ts'
-import { isMapping } from '../manifests/parsed-document.ts'
+import type { Node, Snapshot } from '../../model/snapshot.ts'
 import type { Clock } from './clock.ts'
 import type { Connection } from './connection.ts'
 import { awaitNode, type NodeGate, type NodeView } from './node-gate.ts'
-import { type Reflector, type ReflectorState, type ReflectorTrouble, startReflector } from './reflector.ts'
-import type { RawValue, Resource } from './resource.ts'
+import {
+  type Reflector,
+  type ReflectorOptions,
+  type ReflectorState,
+  type ReflectorTrouble,
+  startReflector,
+} from './reflector.ts'
+import type { Held, ObjectChange } from './replica.ts'
+import type { Resource } from './resource.ts'
 import { createSnapshotBuilder, type SnapshotChanges } from './snapshot-builder.ts'
+import { endpointSlicesOf, nodeOf, servicesOf } from './watched-resources.ts'
 
 export interface WatchClusterOptions {
   readonly connection: Connection
@@ -46,20 +51,12 @@ export interface ClusterWatchState {
   readonly node: ReflectorState
 }
 
-const CHANGED_AT = 'endpoints.kubernetes.io/last-change-trigger-time'
-
+/** Begins at once. @throws the signal's reason when it is aborted already. */
 export function watchCluster(options: WatchClusterOptions): ClusterWatch {
   const { connection, clock, nodeName, signal } = options
+  const { server } = connection
   const builder = createSnapshotBuilder()
   const own = createNodeView()
-  const common = {
-    connection,
-    clock,
-    onIssues: (issues: readonly Issue[]) => {
-      for (const issue of issues) options.onIssue(issue)
-    },
-    ...(options.onTrouble && { onTrouble: options.onTrouble }),
-  }
 
   function emit(): void {
     const built = builder.build()
@@ -68,106 +65,69 @@ export function watchCluster(options: WatchClusterOptions): ClusterWatch {
     builder.confirm(built)
   }
 
+  function watchOne<T>(
+    resource: Resource<T>,
+    replace: (objects: ReadonlyMap<string, Held<T>>) => void,
+    change: (changes: readonly ObjectChange<T>[]) => void,
+  ): Reflector {
+    return reflect(options, resource, {
+      onList: (objects) => {
+        replace(objects)
+        // Without a change too: an earlier Snapshot may not have arrived.
+        emit()
+      },
+      onChanges: (changes) => {
+        change(changes)
+        emit()
+      },
+    })
+  }
+
   function setNode(node: Node | undefined): void {
-    if (own.set(node)) {
-      builder.setNode(node)
-      options.onNode?.(node)
-    }
-    // Without a change too: an earlier Snapshot may not have arrived.
-    emit()
+    if (!own.set(node)) return
+    builder.setNode(node)
+    options.onNode?.(node)
   }
 
   if (signal.aborted) throw signal.reason
-  const services = startReflector<Service>({
-    ...common,
-    resource: servicesOf(connection.server),
-    onList: (objects) => {
-      builder.replaceServices(objects)
-      emit()
-    },
-    onChanges: (changes) => {
-      builder.changeServices(changes)
-      emit()
-    },
-  })
-  const endpointSlices = startReflector<EndpointSlice>({
-    ...common,
-    resource: endpointSlicesOf(connection.server, clock.wall()),
-    onList: (objects) => {
-      builder.replaceSlices(objects)
-      emit()
-    },
-    onChanges: (changes) => {
-      builder.changeSlices(changes)
-      emit()
-    },
-  })
-  const node = startReflector<Node>({
-    ...common,
-    resource: nodeOf(connection.server, nodeName),
-    onList: (objects) => {
-      setNode(objects.get(nodeName)?.object)
-    },
-    onChanges: (changes) => {
-      setNode(changes.at(-1)?.after)
-    },
-  })
-  const all: readonly Reflector[] = [services, endpointSlices, node]
+  const services = watchOne(servicesOf(server), builder.replaceServices, builder.changeServices)
+  const slices = watchOne(endpointSlicesOf(server, clock.wall()), builder.replaceSlices, builder.changeSlices)
+  const node = watchOne(
+    nodeOf(server, nodeName),
+    (objects) => setNode(objects.get(nodeName)?.object),
+    (changes) => setNode(changes.at(-1)?.after),
+  )
+  const all: readonly Reflector[] = [services, slices, node]
   signal.addEventListener('abort', () => {
     for (const reflector of all) reflector.stop()
   })
   return {
-    state: () => ({ services: services.state(), endpointSlices: endpointSlices.state(), node: node.state() }),
+    state: () => ({ services: services.state(), endpointSlices: slices.state(), node: node.state() }),
     node: own.current,
     awaitNode: ({ needsPodCIDRs }) => awaitNode(own, { nodeName, needsPodCIDRs }, clock, signal),
     done: allDone(all),
   }
 }
 
+function reflect<T>(
+  { connection, clock, onIssue, onTrouble }: WatchClusterOptions,
+  resource: Resource<T>,
+  told: Pick<ReflectorOptions<T>, 'onList' | 'onChanges'>,
+): Reflector {
+  return startReflector<T>({
+    connection,
+    clock,
+    resource,
+    ...told,
+    onIssues: (issues) => {
+      for (const issue of issues) onIssue(issue)
+    },
+    ...(onTrouble && { onTrouble }),
+  })
+}
+
 async function allDone(reflectors: readonly Reflector[]): Promise<void> {
   await Promise.all(reflectors.map(({ done }) => done))
-}
-
-/** A Service that gains the label or becomes headless arrives as deleted. */
-function servicesOf(server: string): Resource<Service> {
-  return {
-    name: 'services',
-    path: '/api/v1/services',
-    labelSelector: '!service.kubernetes.io/service-proxy-name',
-    fieldSelector: 'spec.clusterIP!=None',
-    selects: ({ spec }) => !isMapping(spec) || spec['clusterIP'] !== 'None',
-    decode: (value) => decodeService(value, { source: server }),
-  }
-}
-
-function endpointSlicesOf(server: string, startedAt: number): Resource<EndpointSlice> {
-  return {
-    name: 'endpointslices',
-    path: '/apis/discovery.k8s.io/v1/endpointslices',
-    labelSelector: '!service.kubernetes.io/headless',
-    decode: (value) => {
-      const changedAt = readChangeTime(value)
-      const decoded = decodeEndpointSlice(value, { source: server })
-      // What happened before we were there says nothing about how fast we are.
-      return changedAt !== undefined && changedAt > startedAt ? { ...decoded, changedAt } : decoded
-    },
-  }
-}
-
-function nodeOf(server: string, nodeName: string): Resource<Node> {
-  return {
-    name: 'nodes',
-    path: '/api/v1/nodes',
-    fieldSelector: `metadata.name=${nodeName}`,
-    decode: (value) => decodeNode(value, { source: server }),
-  }
-}
-
-function readChangeTime({ metadata }: RawValue): number | undefined {
-  const annotations = isMapping(metadata) ? metadata['annotations'] : undefined
-  const written = isMapping(annotations) ? annotations[CHANGED_AT] : undefined
-  const time = typeof written === 'string' ? Date.parse(written) : Number.NaN
-  return Number.isNaN(time) ? undefined : time
 }
 
 interface OwnNode extends NodeView {

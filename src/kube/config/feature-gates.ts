@@ -14,11 +14,6 @@ export const FEATURE_GATES: ReadonlyMap<string, FeatureGate> = new Map([
 
 type GateSettings = Readonly<Record<string, boolean>>
 
-/** Whether a gate of FEATURE_GATES is on, given what the configuration sets. An unknown gate is off. */
-export function isFeatureOn(name: string, given: GateSettings): boolean {
-  return given[name] ?? FEATURE_GATES.get(name)?.default ?? false
-}
-
 /** Names of locked gates that the configuration tries to change. */
 export function findChangedLockedGates(given: GateSettings): readonly string[] {
   return Object.keys(given).filter((name) => {

@@ -16,7 +16,7 @@ export interface ConfigProblem {
 }
 
 /** `KubeProxyConfiguration.SyncPeriod: Invalid value: "0s": must be greater than 0` */
-export function formatConfigProblem({ path, kind, value, reason }: ConfigProblem): string {
+function formatConfigProblem({ path, kind, value, reason }: ConfigProblem): string {
   const shown = kind === 'Forbidden' ? '' : `: ${JSON.stringify(value)}`
   return `KubeProxyConfiguration.${path}: ${kind}${shown}: ${reason}`
 }

@@ -3,6 +3,7 @@
 import * as v from 'valibot'
 import type { ProxyConfig } from '../../model/config.ts'
 import type { Issue, Place } from '../../model/issue.ts'
+import { isMapping } from '../manifests/parsed-document.ts'
 import { findUnknownGates } from './feature-gates.ts'
 import { type EffectiveProxyConfig, selectEffectiveConfig, toProxyConfig } from './proxy-config-effective.ts'
 import { type ConfigProblem, explainConfigProblem } from './proxy-config-problem.ts'
@@ -141,8 +142,4 @@ function findSurplus(given: unknown, known: unknown, path: FieldPath): readonly 
     const message = `unknown field ${formatFieldPath(at)} is ignored, as kube-proxy does: correct its name or remove it`
     return [{ path: at, severity: 'notice', message }]
   })
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

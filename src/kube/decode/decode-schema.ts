@@ -139,7 +139,8 @@ export function pathOf(field: string): readonly (string | number)[] {
   )
 }
 
-function refuse(wanted: string, advice: string): (issue: { readonly input: unknown }) => string {
+/** A message for what is not `wanted`; of a few mistakes that are made often it says more. */
+export function refuse(wanted: string, advice: string): (issue: { readonly input: unknown }) => string {
   return ({ input }) => {
     if (input === undefined) return 'is missing: add it'
     if (input === null) return `is empty: give ${wanted}`

@@ -4,22 +4,10 @@
 import * as v from 'valibot'
 import type { Ip } from '../../model/address.ts'
 import type { EndpointSlice, SlicePort } from '../../model/snapshot.ts'
+import { fields, list, optional, text } from '../decode/decode-schema.ts'
 import { type DerivedEndpoint, groupIntoSlices, portKey } from './derived-slice.ts'
 import type { RawObject } from './documents.ts'
-import {
-  fields,
-  list,
-  name,
-  namespace,
-  optional,
-  portName,
-  portNumber,
-  protocol,
-  type Report,
-  readIp,
-  readObject,
-  text,
-} from './object-schema.ts'
+import { name, namespace, portName, portNumber, protocol, type Report, readIp, readObject } from './object-schema.ts'
 
 const ADDRESS = fields({ ip: text, nodeName: optional(text) })
 const PORT = fields({ name: v.nullish(portName, ''), port: portNumber, protocol: v.nullish(protocol, 'TCP') })

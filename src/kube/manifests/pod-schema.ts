@@ -2,21 +2,9 @@
 import * as v from 'valibot'
 import { FAMILIES, type Family, familyOfIp, type Ip } from '../../model/address.ts'
 import type { Protocol } from '../../model/object-name.ts'
+import { fields, list, optional, text } from '../decode/decode-schema.ts'
 import type { RawObject } from './documents.ts'
-import {
-  fields,
-  labels,
-  list,
-  name,
-  namespace,
-  optional,
-  portNumber,
-  protocol,
-  type Report,
-  readIp,
-  readObject,
-  text,
-} from './object-schema.ts'
+import { labels, name, namespace, portNumber, protocol, type Report, readIp, readObject } from './object-schema.ts'
 
 export interface Pod {
   readonly namespace: string

@@ -4,23 +4,19 @@ import * as v from 'valibot'
 import { FAMILIES, type Family, familyOfIp, parseIp } from '../../model/address.ts'
 import type { Place } from '../../model/issue.ts'
 import { type ObjectKey, objectKey, type Protocol } from '../../model/object-name.ts'
+import { fields, flag, list, optional, text } from '../decode/decode-schema.ts'
 import type { RawObject } from './documents.ts'
 import {
-  fields,
-  flag,
   labels,
-  list,
   name,
   namespace,
   objectTitle,
-  optional,
   portName,
   portNumber,
   protocol,
   type Report,
   readObject,
   targetPort,
-  text,
 } from './object-schema.ts'
 
 export interface ServiceSelection {

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { isFeatureOn } from '../../../src/kube/config/feature-gates.ts'
 import { formatConfigProblems } from '../../../src/kube/config/proxy-config-problem.ts'
 import { formatIssue } from '../../../src/model/issue.ts'
 import { accept, decode } from '../../support/proxy-config-text.ts'
@@ -206,10 +205,10 @@ describe('validation', () => {
 })
 
 describe('feature gates', () => {
-  test('AllowServiceExternalIPs is on until it is turned off', () => {
-    expect(isFeatureOn('AllowServiceExternalIPs', accept('').featureGates)).toBe(true)
+  test('AllowServiceExternalIPs has no setting until it is turned off', () => {
+    expect(accept('').featureGates).toEqual({})
     const off = accept('featureGates: {AllowServiceExternalIPs: false}')
-    expect(isFeatureOn('AllowServiceExternalIPs', off.featureGates)).toBe(false)
+    expect(off.featureGates).toEqual({ AllowServiceExternalIPs: false })
   })
 
   test('a locked gate may be set to what it is', () => {
