@@ -45,7 +45,8 @@ export function drawPage(
 
 function readParts(): PageParts {
   const read = (name: string) => readFileSync(new URL(`${FOLDER}${name}`, import.meta.url), 'utf8')
-  const [template, style, script] = [read('page.template'), read('page.css'), read('page.js')]
+  const [template, script] = [read('page.template'), read('page.js')]
+  const style = read('page.css') + read('drawing.css')
   return { template, style, script, styleHash: hashOf(style), scriptHash: hashOf(script) }
 }
 

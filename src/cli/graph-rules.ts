@@ -1,14 +1,15 @@
 // The ports that `sluice graph` can draw of a source, of either mode, and whose virtual servers are whose.
-import { type ParsedIpvsadmSave, parseIpvsadmSave } from '../ipvs/parse.ts'
-import { virtualServerKey } from '../ipvs/virtual-server.ts'
-import { FAMILIES, type Family } from '../model/address.ts'
+
+import type { Ruleset } from '../iptables/rule.ts'
+import { type ParsedIpvsadmSave, parseIpvsadmSave, type SavedService } from '../ipvs/parse.ts'
+import { FAMILIES } from '../model/address.ts'
 import { formatIssue } from '../model/issue.ts'
-import type { Snapshot } from '../model/snapshot.ts'
 import { iptablesPictures, ipvsPictures, type PortPictures } from '../picture/port-pictures.ts'
-import { type IpvsRules, setEntry } from '../picture/virtual-servers.ts'
 import { Failure } from './failure.ts'
 import type { RuleSource } from './rule-source.ts'
 import type { Terminal } from './terminal.ts'
+import { ownersOf } from './trace-owners.ts'
+import { count, listNames } from './words.ts'
 
 /** For each family that the source has. @throws Failure for a mode that has no pictures, and unreadable virtual servers. */
 export function picturesOf(source: RuleSource, terminal: Terminal): readonly PortPictures[] {
@@ -23,15 +24,17 @@ export function picturesOf(source: RuleSource, terminal: Terminal): readonly Por
         throw new Failure(`${source.label} has no virtual servers: give the output of ipvsadm -Sn too`)
       if (source.sets === undefined)
         terminal.say('without sets nobody can say what the virtual servers are: give the output of ipset save too')
-      return rulesets.map((ruleset) =>
-        ipvsPictures({
+      sayMarks(services, rulesets, terminal)
+      return rulesets.map((ruleset) => {
+        const owners = ownersOf(source, ruleset.family)
+        return ipvsPictures({
           family: ruleset.family,
           ruleset,
           virtualServers: services,
           ...(source.sets && { sets: source.sets }),
-          ownerOf: ownersOf(source, ruleset.family),
-        }),
-      )
+          ownerOf: ({ key }) => owners.get(key)?.service,
+        })
+      })
     }
     case 'nftables':
       throw new Failure(
@@ -42,50 +45,19 @@ export function picturesOf(source: RuleSource, terminal: Terminal): readonly Por
   }
 }
 
+/** No address leads to them: rules of somebody decide which packets have the mark. */
+function sayMarks(services: readonly SavedService[], rulesets: readonly Ruleset[], terminal: Terminal): void {
+  const families = new Set(rulesets.map(({ family }) => family))
+  const marks = services.filter(
+    ({ name, key }) => key === undefined && families.has(name.endsWith(' -6') ? 'ipv6' : 'ipv4'),
+  )
+  if (marks.length === 0) return
+  terminal.say(
+    `passed over: ${count(marks.length, 'virtual server')} of firewall marks (${listNames(marks.map(({ name }) => name))}), which have no address: a packet's way through one is drawn with --packet`,
+  )
+}
+
 function readServers({ ipvs = '', label }: RuleSource): ParsedIpvsadmSave {
   const { services, issues } = parseIpvsadmSave(ipvs)
   return { services, issues: issues.map((issue) => ({ ...issue, at: { source: label, ...issue.at } })) }
-}
-
-/** What was compiled knows it; beside a dump the Services of the objects do. */
-function ownersOf({ states, snapshot }: RuleSource, family: Family): IpvsRules['ownerOf'] {
-  const state = states?.get(family)
-  if (state !== undefined) {
-    const owners = new Map(
-      // `shop/web:http tcp`
-      state.virtualServers.map(({ owner, virtualServer }) => [
-        virtualServerKey(virtualServer),
-        owner.slice(0, owner.lastIndexOf(' ')),
-      ]),
-    )
-    return ({ key }) => owners.get(key)
-  }
-  const { addresses, nodePorts } = namesOf(snapshot)
-  return ({ protocol, ip, port }) => addresses.get(setEntry(protocol, ip, port)) ?? nodePorts.get(`${protocol}:${port}`)
-}
-
-interface PortNames {
-  /** By `10.96.1.10,tcp:80`. */
-  readonly addresses: ReadonlyMap<string, string>
-  /** By `tcp:30080`. */
-  readonly nodePorts: ReadonlyMap<string, string>
-}
-
-/** Of several Services with the same address and port the first by name has it, as everywhere in sluice. */
-function namesOf(snapshot: Snapshot | undefined): PortNames {
-  const addresses = new Map<string, string>()
-  const nodePorts = new Map<string, string>()
-  for (const { key, service } of snapshot?.services ?? []) {
-    const { clusterIPs, externalIPs, loadBalancerIPs, ports } = service
-    for (const { name, protocol, port, nodePort } of ports) {
-      const owner = name === '' ? key : `${key}:${name}`
-      for (const ip of [...Object.values(clusterIPs), ...externalIPs, ...loadBalancerIPs]) {
-        const entry = setEntry(protocol, ip, port)
-        if (!addresses.has(entry)) addresses.set(entry, owner)
-      }
-      const at = `${protocol}:${nodePort ?? ''}`
-      if (nodePort !== undefined && !nodePorts.has(at)) nodePorts.set(at, owner)
-    }
-  }
-  return { addresses, nodePorts }
 }

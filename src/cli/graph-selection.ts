@@ -29,7 +29,9 @@ export function readSelection(name: string | undefined, options: SelectionOption
   if (name === undefined) {
     if (namespace !== undefined && packet === undefined) return { kind: 'namespace', namespace }
     if (packet !== undefined) return { kind: 'none' }
-    throw new Failure("what is to be drawn? Give NAMESPACE/SERVICE, a namespace, -A, or --packet 'tcp A -> B:80'")
+    throw new Failure(
+      "what is to be drawn? Give NAMESPACE/SERVICE, a namespace, -A, or a packet such as 'tcp A -> B:80'",
+    )
   }
   if (!name.includes('/')) {
     return namespace === undefined

@@ -36,8 +36,9 @@ interface TracedPacket {
 }
 
 /** Returns the exit code. @throws Failure for words that make no sense, and unreadable input. */
-export async function graph(name: string | undefined, options: GraphOptions, streams: Streams): Promise<number> {
+export async function graph(word: string | undefined, given: GraphOptions, streams: Streams): Promise<number> {
   const terminal = createTerminal(streams.stderr)
+  const { name, options } = readWord(word, given)
   const selection = readSelection(name, options)
   checkOptions(options, streams)
   const source = await readRuleSource(options, streams, terminal)
@@ -48,10 +49,20 @@ export async function graph(name: string | undefined, options: GraphOptions, str
   return EXIT.ok
 }
 
+/** A packet may stand in place of the Service, as for sluice trace: no name has an arrow. */
+function readWord(
+  word: string | undefined,
+  options: GraphOptions,
+): { readonly name?: string; readonly options: GraphOptions } {
+  if (word?.includes('->') !== true) return { ...(word !== undefined && { name: word }), options }
+  if (options.packet !== undefined) throw new Failure(`two packets: leave out '${word}', or --packet`)
+  return { options: { ...options, packet: word } }
+}
+
 function checkOptions({ packet, from, output }: GraphOptions, { stdout }: Streams): void {
   if (from !== undefined && packet === undefined) throw new Failure('--from is of a packet: give --packet too')
   if (output !== 'html') return
-  if (packet !== undefined) throw new Failure('-o html shows every way by itself: leave out --packet, or draw svg')
+  if (packet !== undefined) throw new Failure('-o html shows every way by itself: leave out the packet, or draw svg')
   if (stdout.isTTY === true)
     throw new Failure('-o html is a page for a browser: write it into a file, as in > page.html')
 }
@@ -142,7 +153,7 @@ function sayTooMuch(pictures: readonly LitPicture[], output: string, terminal: T
   const nodes = pictures.reduce((sum, { picture }) => sum + picture.nodes.length, 0)
   if (nodes > READABLE_NODES) {
     terminal.say(
-      `${output}: ${count(nodes, 'box').replace('boxs', 'boxes')} are more than a person can read: -o html lets one search and pick`,
+      `${output}: ${count(nodes, 'box', 'boxes')} are more than a person can read: -o html lets one search and pick`,
     )
   }
 }

@@ -1,6 +1,7 @@
 // `sluice trace --all NAMESPACE/SERVICE`: from everywhere to every address of one Service.
 import { FAMILIES, type Family, familyOfIp, formatEndpoint, type Ip, isLoopback } from '../model/address.ts'
 import type { Service } from '../model/snapshot.ts'
+import { describeRefusal } from '../packet/describe-refusal.ts'
 import { reachesEndpoint } from '../packet/describe-trace.ts'
 import type { NodeNetwork } from '../packet/network.ts'
 import { exampleSource, ORIGINS, type OriginKind, originAs } from '../packet/origin.ts'
@@ -122,7 +123,7 @@ function summarise({ outcomes, packet }: Trace): readonly string[] {
     const chance = isWhole(share) ? '' : ` ${formatShare(share)}`
     const condition = assuming === undefined ? '' : ` [${assuming.join('; ')}]`
     if (outcome.kind === 'drop' || outcome.kind === 'reject' || outcome.kind === 'taken') {
-      return `${outcome.kind}${chance}: ${outcome.because}${condition}`
+      return `${outcome.kind}${chance}: ${describeRefusal(outcome, packet)}${condition}`
     }
     const seen = outcome.sourceSeen === packet.source ? 'sees the client' : `sees ${outcome.sourceSeen}`
     if (outcome.kind === 'no match') return `no match${chance}${condition}`

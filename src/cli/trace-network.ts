@@ -1,12 +1,12 @@
 // The node's network as a rule source tells of it, and the simulator of its rules.
 import { decodeInterfaces, readLiveInterfaces } from '../host/host-interfaces.ts'
+import { SERVICES } from '../iptables/names.ts'
 import type { Rule, Ruleset } from '../iptables/rule.ts'
 import { createSimulator, type Simulator } from '../iptables/simulate.ts'
-import type { Balancer } from '../iptables/simulate-balancer.ts'
 import { parseIpvsadmSave } from '../ipvs/parse.ts'
 import { setName } from '../ipvs/sets.ts'
 import { createBalancer } from '../ipvs/simulate.ts'
-import { virtualServerKey } from '../ipvs/virtual-server.ts'
+import { servedByServers, serverAddress } from '../ipvs/simulate-served.ts'
 import { type Cidr, cidrContains, type Family, familyOfIp, hostCidr, type Ip, parseIp } from '../model/address.ts'
 import { IPVS_DEVICE } from '../model/host.ts'
 import { interfaceOfAddresses, isLocal, type NetworkInterface, type NodeNetwork } from '../packet/network.ts'
@@ -16,6 +16,7 @@ import type { Packet } from '../packet/packet.ts'
 import { Failure } from './failure.ts'
 import { readText } from './read-text.ts'
 import type { RuleSource } from './rule-source.ts'
+import { ownersOf } from './trace-owners.ts'
 
 /** `host` is the option --host. */
 export function networkFor(source: RuleSource, family: Family, host: string | undefined): NodeNetwork {
@@ -45,9 +46,8 @@ function ipvsAddresses({ mode, addresses, sets, ipvs = '' }: RuleSource, family:
   const inSet = [...(sets?.get(setName('KUBE-IPVS-IPS', family))?.entries ?? [])].flatMap((text) => parseIp(text) ?? [])
   const device = new Set([...(addresses ?? []), ...inSet].filter((ip) => familyOfIp(ip) === family))
   const node = new Set<Ip>()
-  for (const { key } of parseIpvsadmSave(ipvs).services) {
-    const [, bracketed, plain] = /^\S+ (?:\[([^\]]+)\]|([^:]+)):\d+$/.exec(key ?? '') ?? []
-    const ip = parseIp(bracketed ?? plain ?? '')
+  for (const service of parseIpvsadmSave(ipvs).services) {
+    const ip = serverAddress(service)?.ip
     if (ip !== undefined && familyOfIp(ip) === family && !device.has(ip)) node.add(ip)
   }
   return { node: [...node], device: [...device] }
@@ -61,7 +61,8 @@ function readInterfaces(source: RuleSource, host: string | undefined): readonly 
 /** The networks that rules of kube-proxy take for that of pods: what they don't masquerade on the way to a cluster IP. */
 export function podNetworkOf({ tables }: Ruleset): readonly Cidr[] {
   for (const [name, { rules }] of tables.get('nat') ?? []) {
-    if (!name.startsWith('KUBE-SVC-') && !name.startsWith('KUBE-SVL-')) continue
+    // The last one is that of IPVS mode.
+    if (!name.startsWith('KUBE-SVC-') && !name.startsWith('KUBE-SVL-') && name !== SERVICES) continue
     const networks = rules.flatMap((rule) => podNetworkOfRule(rule))
     if (networks.length > 0) return networks
   }
@@ -118,19 +119,19 @@ const SERVICE_CHAINS = [
 /** @throws Failure when the source has no rules of the family. */
 export function simulatorFor(source: RuleSource, family: Family): Simulator {
   const ruleset = source.families.get(family)
-  if (ruleset !== undefined) return createSimulator(ruleset, source.sets, balancerOf(source, family))
+  if (ruleset !== undefined) return simulatorOf(source, ruleset)
   const has = [...source.families.keys()].join(' and ')
   throw new Failure(
     `the packet is ${family}, and ${source.label} has only ${has} rules: give those of ${family === 'ipv4' ? 'iptables-save' : 'ip6tables-save'} too`,
   )
 }
 
-function balancerOf({ ipvs, states }: RuleSource, family: Family): Balancer | undefined {
-  if (ipvs === undefined) return undefined
-  const shown = states?.get(family)?.virtualServers ?? []
-  const owners = new Map(
-    // `ns/name:port tcp`
-    shown.map(({ owner, virtualServer }) => [virtualServerKey(virtualServer), owner.split(' ')[0] ?? owner] as const),
-  )
-  return createBalancer(parseIpvsadmSave(ipvs).services, family, owners)
+function simulatorOf(source: RuleSource, ruleset: Ruleset): Simulator {
+  const { ipvs, sets } = source
+  if (ipvs === undefined) return createSimulator(ruleset, sets)
+  const { family } = ruleset
+  const owners = ownersOf(source, family)
+  const { services } = parseIpvsadmSave(ipvs)
+  const balancer = createBalancer(services, family, owners)
+  return createSimulator(ruleset, sets, balancer, servedByServers(services, family, sets, owners))
 }

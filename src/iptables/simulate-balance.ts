@@ -38,7 +38,8 @@ export function balance(
     const because = `${found.name} has no real servers`
     const unreachable = walker.index.family === 'ipv4' ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'
     steps.push({ ...place, ...about, action: `REJECT with ${unreachable}`, note: 'no real servers' })
-    return { kind: 'end', outcome: { kind: 'reject', with: unreachable, place, ...about, because } }
+    const reason = found.onlyElsewhere === true ? 'no-local-endpoints' : 'no-endpoints'
+    return { kind: 'end', outcome: { kind: 'reject', with: unreachable, place, ...about, reason, because } }
   }
   for (const note of found.notes) walker.notes.add(note)
   const [first] = found.realServers

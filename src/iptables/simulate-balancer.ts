@@ -20,6 +20,8 @@ export interface VirtualServerChoice {
   readonly scheduler: string
   /** `ns/name:port`, where known. */
   readonly service?: string
+  /** The Service has endpoints, and its policy Local keeps this node from using them. */
+  readonly onlyElsewhere?: true
   /** What decides when it is not chance: `by the hash of sh`. */
   readonly question?: string
   /** Those that get new connections at all. Empty: the client is told that nobody is there. */

@@ -7,6 +7,7 @@ import type { Hook, Step, Way } from '../packet/trace.ts'
 import type { Ruleset, TableName } from './rule.ts'
 import { balance, IPVS } from './simulate-balance.ts'
 import { type Journey, type Subject, UNKNOWN, type Walker } from './simulate-journey.ts'
+import { describeUnserved } from './simulate-refusal.ts'
 
 /** By priority (linux/netfilter_ipv4.h, ip_vs_ops4); conntrack comes behind raw. */
 const TABLES: Readonly<Record<Hook, readonly TableName[]>> = {
@@ -53,7 +54,7 @@ export function endOfBaseChain({ index }: Walker, { spot }: Journey, steps: Step
   if (index.chain(table, hook).policy !== 'DROP') return undefined
   const place = { hook, table, chain: hook }
   steps.push({ ...place, action: 'DROP', note: 'policy' })
-  return { kind: 'end', outcome: { kind: 'drop', place, because: 'policy' } }
+  return { kind: 'end', outcome: { kind: 'drop', place, reason: 'policy', because: 'policy' } }
 }
 
 /** The table is done with the packet: the next table of the hook, or the next hook. */
@@ -100,9 +101,9 @@ function afterHook(walker: Walker, journey: Journey, steps: Step[], hook: Hook):
     case 'FORWARD':
       return enter(walker, journey, steps, 'POSTROUTING', { outInterface: journey.subject.outInterface ?? UNKNOWN })
     case 'INPUT':
-      return delivered(journey, 'this node')
+      return delivered(walker, journey, 'this node')
     case 'POSTROUTING':
-      if (journey.subject.outInterface !== LOOPBACK_INTERFACE) return delivered(journey, 'elsewhere')
+      if (journey.subject.outInterface !== LOOPBACK_INTERFACE) return delivered(walker, journey, 'elsewhere')
       return enter(walker, { ...journey, again: true }, steps, 'PREROUTING', { inInterface: LOOPBACK_INTERFACE })
     default:
       return hook satisfies never
@@ -155,20 +156,19 @@ function refused(journey: Journey, steps: Step[], because: string): Way['next'] 
   return { kind: 'end', outcome: { kind: 'drop', place, because } }
 }
 
-function delivered(journey: Journey, to: 'this node' | 'elsewhere'): Way['next'] {
+function delivered(walker: Walker, journey: Journey, to: 'this node' | 'elsewhere'): Way['next'] {
   const { subject, masqueraded, service } = journey
   const { destination, destinationPort, source, outInterface, hasDnat, balanced } = subject
-  return {
-    kind: 'end',
-    outcome: {
-      kind: hasDnat || balanced !== undefined ? 'dnat' : 'no match',
-      destination,
-      destinationPort,
-      to,
-      masqueraded,
-      sourceSeen: source,
-      ...(outInterface !== undefined && outInterface !== UNKNOWN && { outInterface }),
-      ...(service !== undefined && { service }),
-    },
+  const delivery = {
+    destination,
+    destinationPort,
+    to,
+    masqueraded,
+    sourceSeen: source,
+    ...(outInterface !== undefined && outInterface !== UNKNOWN && { outInterface }),
+    ...(service !== undefined && { service }),
   }
+  if (hasDnat || balanced !== undefined) return { kind: 'end', outcome: { kind: 'dnat', ...delivery } }
+  const note = describeUnserved(walker, subject)
+  return { kind: 'end', outcome: { kind: 'no match', ...delivery, ...(note !== undefined && { note }) } }
 }

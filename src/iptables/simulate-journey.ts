@@ -7,6 +7,7 @@ import type { Hook, Way } from '../packet/trace.ts'
 import type { ChainName, TableName } from './rule.ts'
 import type { Balancer } from './simulate-balancer.ts'
 import type { RuleIndex } from './simulate-chains.ts'
+import type { ServedPorts } from './simulate-served.ts'
 import type { SavedSets } from './simulate-sets.ts'
 
 /** Stands for the name of an interface that nobody knows. */
@@ -43,6 +44,7 @@ export interface Surroundings {
   readonly network: NodeNetwork
   readonly sets: SavedSets | undefined
   readonly balancer: Balancer | undefined
+  readonly served: ServedPorts
 }
 
 /** A packet somewhere on its way. */
@@ -54,6 +56,15 @@ export interface Journey {
   readonly again: boolean
   readonly masqueraded: boolean
   /** Of the rule that chose the destination. */
+  readonly service?: string
+  /** The rule that marked it last, or that jumped to the chain that did nothing but mark. */
+  readonly markedBy?: MarkingRule
+}
+
+export interface MarkingRule {
+  /** `nat KUBE-FW-X` */
+  readonly chain: ChainName
+  readonly comment: string
   readonly service?: string
 }
 

@@ -4,7 +4,9 @@ import { isLocal, type NodeNetwork, routeTo } from '../packet/network.ts'
 import type { Step, Way } from '../packet/trace.ts'
 import type { Rule, Target } from './rule.ts'
 import { afterTable } from './simulate-hooks.ts'
-import { END_OF_CHAIN, type Journey, type Walker } from './simulate-journey.ts'
+import { END_OF_CHAIN, type Journey, type MarkingRule, type Spot, type Walker } from './simulate-journey.ts'
+import { explainRefusal } from './simulate-refusal.ts'
+import { commentOf } from './simulate-steps.ts'
 
 type Next = Journey | Way['next']
 
@@ -15,7 +17,8 @@ export function takeTarget(walker: Walker, journey: Journey, rule: Rule, steps: 
   const next = (): Journey => ({ ...journey, spot: { ...spot, at: spot.at + 1 } })
   if (target === undefined) return next()
   const { hook, table, chain } = spot
-  const { text, service, note } = walker.index.chain(table, chain).describe(spot.at, rule)
+  const described = walker.index.chain(table, chain).describe(spot.at, rule)
+  const { text, service, note } = described
   const place = { hook, table, chain }
   const about = { ...(service !== undefined && { service }), ...(note !== undefined && { note }) }
   const say = (action: string) => void steps.push({ ...place, number: spot.at + 1, rule: text, action, ...about })
@@ -35,18 +38,28 @@ export function takeTarget(walker: Walker, journey: Journey, rule: Rule, steps: 
       return afterTable(walker, journey, steps)
     case 'drop':
       say('DROP')
-      return { kind: 'end', outcome: { kind: 'drop', place, rule: text, ...about, because: note ?? text } }
+      return {
+        kind: 'end',
+        outcome: { kind: 'drop', place, rule: text, ...about, ...explainRefusal(walker, journey, rule, described) },
+      }
     case 'reject':
       say(`REJECT with ${target.with}`)
       return {
         kind: 'end',
-        outcome: { kind: 'reject', with: target.with, place, rule: text, ...about, because: note ?? text },
+        outcome: {
+          kind: 'reject',
+          with: target.with,
+          place,
+          rule: text,
+          ...about,
+          ...explainRefusal(walker, journey, rule, described),
+        },
       }
     case 'mark': {
       const { value, mask } = target.xmark
       const mark = ((subject.mark & ~mask) ^ value) >>> 0
       say(`mark 0x${mark.toString(16)}`)
-      return { ...next(), subject: { ...subject, mark } }
+      return { ...next(), subject: { ...subject, mark }, markedBy: markingRule(walker, spot) }
     }
     case 'dnat':
       return destinationNat(walker, journey, target.to, say, steps)
@@ -58,6 +71,22 @@ export function takeTarget(walker: Walker, journey: Journey, rule: Rule, steps: 
       return takeUnknown(walker, journey, target, say, steps)
     default:
       return target satisfies never
+  }
+}
+
+/** A chain that only marks, such as KUBE-MARK-DROP, says nothing: the rule that jumped there does. */
+function markingRule({ index }: Walker, { table, chain, at, back }: Spot): MarkingRule {
+  const { rules, describe } = index.chain(table, chain)
+  const caller = rules.length === 1 && back !== undefined ? { ...back, at: back.at - 1 } : undefined
+  const place = caller ?? { table, chain, at }
+  const rule = index.chain(place.table, place.chain).rules[place.at]
+  if (rule === undefined) return { chain: `${table} ${chain}`, comment: '' }
+  const { service } =
+    caller === undefined ? describe(at, rule) : index.chain(table, place.chain).describe(place.at, rule)
+  return {
+    chain: `${place.table} ${place.chain}`,
+    comment: commentOf(rule),
+    ...(service !== undefined && { service }),
   }
 }
 

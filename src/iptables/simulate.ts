@@ -12,6 +12,7 @@ import { indexRules } from './simulate-chains.ts'
 import { afterTable, beginWay, endOfBaseChain, leavesLocalnet } from './simulate-hooks.ts'
 import { END_OF_CHAIN, type Journey, type Walker } from './simulate-journey.ts'
 import { type MatchResult, matchRule } from './simulate-match.ts'
+import { type ServedPorts, servedByRules } from './simulate-served.ts'
 import type { SavedSets } from './simulate-sets.ts'
 import { describeMisses } from './simulate-steps.ts'
 import { takeTarget } from './simulate-target.ts'
@@ -24,13 +25,18 @@ const MOST_UNKNOWN = 64
 
 /**
  * `sets` are the node's ipsets, where known; rules that ask for others are undecided. `balancer` is what the node's IPVS
- * does; without one it does nothing.
+ * does; without one it does nothing. `served` is for words about what is not served: in IPVS mode rules don't tell it.
  */
-export function createSimulator(ruleset: Ruleset, sets?: SavedSets, balancer?: Balancer): Simulator {
+export function createSimulator(
+  ruleset: Ruleset,
+  sets?: SavedSets,
+  balancer?: Balancer,
+  served: ServedPorts = servedByRules(ruleset),
+): Simulator {
   const index = indexRules(ruleset)
   const routeLocalnet = leavesLocalnet(ruleset)
   return (packet, origin, network) => {
-    const around = { network, sets, balancer }
+    const around = { network, sets, balancer, served }
     const follow = (start: Journey | Way['next']): Way => walk(walker, start)
     const walker: Walker = { follow, index, around, routeLocalnet, notes: new Set(), unknowns: 0 }
     const way = walk(walker, beginWay(walker, packet, origin))

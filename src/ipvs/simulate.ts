@@ -6,11 +6,19 @@ import { shareOf, WHOLE } from '../packet/share.ts'
 import type { SavedRealServer, SavedService } from './parse.ts'
 import { type VirtualServerKey, virtualServerKey } from './virtual-server.ts'
 
-/** `owners` are the ports of Services, `ns/name:port`, by virtual server, as far as they are known. */
+/** Whose a virtual server is. */
+export interface VirtualServerOwner {
+  /** `ns/name:port` */
+  readonly service: string
+  /** Its traffic policy there is Local, and it has endpoints on other nodes. */
+  readonly hasEndpointsElsewhere?: true
+}
+
+/** `owners` are by virtual server, as far as they are known. */
 export function createBalancer(
   services: readonly SavedService[],
   family: Family,
-  owners: ReadonlyMap<VirtualServerKey, string> = new Map(),
+  owners: ReadonlyMap<VirtualServerKey, VirtualServerOwner> = new Map(),
 ): Balancer {
   const ours = services.filter(({ name, key }) => isOfFamily(name, key, family))
   const byKey = new Map(ours.map((service) => [service.key ?? service.name, service]))
@@ -52,7 +60,7 @@ function findService(
 const PERSISTENT = /(?:^| )-p (\d+)/
 const SCHEDULER = /^-s (\S+)/
 
-function choiceOf(service: SavedService, owner: string | undefined): VirtualServerChoice {
+function choiceOf(service: SavedService, owner: VirtualServerOwner | undefined): VirtualServerChoice {
   const scheduler = SCHEDULER.exec(service.options)?.[1] ?? ''
   const name = service.key ?? service.name
   const open = service.realServers.filter(({ weight }) => weight > 0)
@@ -63,7 +71,8 @@ function choiceOf(service: SavedService, owner: string | undefined): VirtualServ
   return {
     name,
     scheduler,
-    ...(owner !== undefined && { service: owner }),
+    ...(owner !== undefined && { service: owner.service }),
+    ...(owner?.hasEndpointsElsewhere === true && { onlyElsewhere: true as const }),
     ...(question !== undefined && { question }),
     realServers: candidates.flatMap((real): readonly PossibleServer[] => {
       const end = readEnd(real.name)

@@ -1,8 +1,9 @@
 // What a trace comes to, in plain words: the verdict, what the server sees, and how answers find back.
 import { cidrContains, formatEndpoint, type Ip } from '../model/address.ts'
+import { describeRefusal } from './describe-refusal.ts'
 import type { NodeNetwork } from './network.ts'
 import { formatShare, isWhole } from './share.ts'
-import type { LikelyOutcome, Outcome, Refusal, Trace } from './trace.ts'
+import type { LikelyOutcome, Outcome, Trace } from './trace.ts'
 
 /** One line for each outcome that differs in kind; endpoints of one Service share a line. */
 export function describeVerdict(trace: Trace): readonly string[] {
@@ -75,11 +76,10 @@ function describeGroup(group: readonly LikelyOutcome[], { outcome, share }: Like
     case 'no match':
       return `no match${part}: ${describeUntouched(outcome, trace)}`
     case 'drop':
-      return `drop${part}: ${describeDrop(outcome, trace)}`
     case 'reject':
-      return `reject${part}: ${describeReject(outcome)}`
+      return `${outcome.kind}${part}: ${describeRefusal(outcome, trace.packet)}`
     case 'taken':
-      return `undecided${part}: ${outcome.by} in ${outcome.place.table} ${outcome.place.chain} decides by itself`
+      return `undecided${part}: ${describeRefusal(outcome, trace.packet)}`
     default:
       return outcome satisfies never
   }
@@ -108,42 +108,11 @@ function describeSource(seen: string, source: Ip): string {
 function describeUntouched(outcome: Extract<Outcome, { kind: 'no match' }>, { packet }: Trace): string {
   const port = packet.protocol === 'icmp' ? '' : ` port ${packet.destinationPort}`
   const seen = outcome.masqueraded ? `, masqueraded as ${outcome.sourceSeen}` : ''
+  const beside = outcome.note === undefined ? '' : `; ${outcome.note}`
   if (outcome.to === 'this node')
-    return `no rule of a Service changes it; it is for this node itself, ${packet.protocol}${port}${seen}`
+    return `no rule of a Service changes it; it is for this node itself, ${packet.protocol}${port}${seen}${beside}`
   const by = outcome.outInterface === undefined ? '' : ` by ${outcome.outInterface}`
-  return `no rule of a Service changes it; it goes on to ${packet.destination}${by} as it is${seen}`
-}
-
-function describeDrop(refusal: Refusal, { packet }: Trace): string {
-  const { place, because, service } = refusal
-  const name = serviceName(service)
-  if (because === 'policy') return `the policy of ${place.table} ${place.chain} is DROP`
-  if (service !== undefined && because.includes('has no local endpoints')) {
-    const policy = place.chain === 'KUBE-EXTERNAL-SERVICES' ? 'externalTrafficPolicy' : 'internalTrafficPolicy'
-    return `${policy} is Local and no endpoint of ${name} is on this node`
-  }
-  if (service !== undefined && because.includes('traffic not accepted by')) {
-    return `${packet.source} is in none of the loadBalancerSourceRanges of ${name}`
-  }
-  if (because === 'block incoming localnet connections') {
-    return `${packet.destination} is asked for from outside of this node, and route_localnet is guarded`
-  }
-  if (refusal.rule === undefined) return because
-  return `by a rule of ${place.table} ${place.chain}${service === undefined ? '' : ` for ${service}`}: ${refusal.rule}`
-}
-
-function describeReject(refusal: Extract<Outcome, { kind: 'reject' }>): string {
-  const { place, because, service } = refusal
-  if (place.table === 'ipvs')
-    return `${service === undefined ? because : `${service} has no endpoints`}; the client is told ${refusal.with}`
-  if (service !== undefined && because.includes('has no endpoints'))
-    return `${service} has no endpoints; the client is told ${refusal.with}`
-  return `by a rule of ${place.table} ${place.chain}: ${refusal.rule ?? because}`
-}
-
-/** `ns/name` of `ns/name:port`. */
-function serviceName(service: string | undefined): string {
-  return service?.split(':')[0] ?? 'the Service'
+  return `no rule of a Service changes it; it goes on to ${packet.destination}${by} as it is${seen}${beside}`
 }
 
 function describeAssumptions({ assuming }: LikelyOutcome): string {

@@ -68,7 +68,11 @@ export type Outcome =
   /** Goes to an endpoint. */
   | ({ readonly kind: 'dnat' } & Delivery)
   /** Passes with the destination that it had. */
-  | ({ readonly kind: 'no match' } & Delivery)
+  | ({
+      readonly kind: 'no match'
+      /** What Services have beside what was asked for, in words. */
+      readonly note?: string
+    } & Delivery)
   | ({ readonly kind: 'drop' } & Refusal)
   | ({ readonly kind: 'reject'; readonly with: string } & Refusal)
   /** Handed to something that decides by itself, such as NFQUEUE. */
@@ -90,9 +94,28 @@ export interface Refusal {
   readonly place: RulePlace
   readonly rule?: string
   readonly service?: string
-  /** The rule's comment; `policy` of a base chain; or what the kernel does without rules. */
+  /** The rule's comment; `policy` of a base chain; what the kernel does without rules; or the reason in words. */
   readonly because: string
+  /** What it comes to, where that is known. */
+  readonly reason?: RefusalReason
 }
+
+export type RefusalReason =
+  /** Of a base chain. */
+  | 'policy'
+  /** The client is in none of the loadBalancerSourceRanges. */
+  | 'source-ranges'
+  | 'no-endpoints'
+  /** A traffic policy is Local, and the endpoints are on other nodes. */
+  | 'no-local-endpoints'
+  /** The address is one of Services, the port is not. */
+  | 'no-such-port'
+  /** A loopback address that is asked for from another host. */
+  | 'localnet'
+  /** It has a mark that is refused later. */
+  | 'marked'
+  /** Conntrack has not seen it where it is asked for its state. */
+  | 'invalid-state'
 
 export interface LikelyOutcome {
   readonly outcome: Outcome

@@ -5,9 +5,10 @@ import { MARK_MASQ, PROXY_FIREWALL, SERVICES } from '../iptables/names.ts'
 import { jumpTarget, type Rule, type Ruleset } from '../iptables/rule.ts'
 import type { SavedSets } from '../iptables/simulate-sets.ts'
 import { setName } from '../ipvs/sets.ts'
+import { setEntry } from '../ipvs/simulate-served.ts'
 import type { Refusal } from './entrances.ts'
 import { describeCondition } from './rule-words.ts'
-import { type IpvsRules, type ServedEntrance, setEntry } from './virtual-servers.ts'
+import type { IpvsRules, ServedEntrance } from './virtual-servers.ts'
 
 export interface ServerDecisions {
   /** Of the nat table; absent when no set has the virtual server. */

@@ -10,11 +10,12 @@ import {
 import { POSTROUTING, PROXY_FIREWALL, SERVICES } from '../iptables/names.ts'
 import type { Rule } from '../iptables/rule.ts'
 import { SET_NAMES, setName } from '../ipvs/sets.ts'
+import { setEntry } from '../ipvs/simulate-served.ts'
 import { IPVS_DEVICE } from '../model/host.ts'
 import type { NodeNetwork } from '../packet/network.ts'
 import type { PortRules } from './entrances.ts'
 import { createDistinction, type Distinction, looksAtAddresses } from './sameness.ts'
-import { type IpvsRules, setEntry } from './virtual-servers.ts'
+import type { IpvsRules } from './virtual-servers.ts'
 
 const OWN_CHAINS = new Set([
   SERVICES,

@@ -3,15 +3,16 @@
 // unscaled drawing.
 import { type Arrow, type Box, layArrows, type Stop } from './layout-arrows.ts'
 import { orderColumns, type Slot } from './layout-order.ts'
+import { labelLines, piecesOf } from './line-breaks.ts'
 import type { Picture } from './picture.ts'
 
 export const LINE_HEIGHT = 17
-export const PADDING = 10
+export const PADDING = 8
 const CHARACTER = 7.25
 const BETWEEN = 14
 /** Of ` 33.3%`, which may stand behind the first line of an endpoint. */
 const SHARE_CHARACTERS = 6
-const LEAST_GAP = 36
+const LEAST_GAP = 26
 const LABEL_CHARACTER = 6.7
 const MARGIN = 12
 /** Of an arrow that passes. */
@@ -26,21 +27,16 @@ export interface Layout {
   readonly arrows: readonly Arrow[]
 }
 
-/** Characters of the longest line of each column; empty columns have 0. */
+/** Characters of the longest piece of a line of each column; empty columns have 0. */
 export function columnWidths({ nodes }: Picture): readonly number[] {
   const widths: number[] = []
   for (const { kind, column, lines } of nodes) {
     while (widths.length <= column) widths.push(0)
-    const [first = ''] = lines
-    const withShare = kind === 'endpoint' ? first.length + SHARE_CHARACTERS : 0
-    widths[column] = Math.max(widths[column] ?? 0, withShare, ...lines.map((line) => line.length))
+    const pieces = lines.flatMap(piecesOf)
+    const withShare = kind === 'endpoint' ? (pieces[0] ?? '').length + SHARE_CHARACTERS : 0
+    widths[column] = Math.max(widths[column] ?? 0, withShare, ...pieces.map((piece) => piece.length))
   }
   return widths
-}
-
-/** A label's lines, from top to bottom. */
-export function labelLines(label: string): readonly string[] {
-  return label.split(/ (?=or )/)
 }
 
 /** `widths`: of the columns in characters, where the lines are only placeholders of what will stand there. */
@@ -50,7 +46,7 @@ export function layOut(picture: Picture, widths: readonly number[] = columnWidth
   const lefts = placeColumns(picture, widths)
   const columns = orderColumns(picture, used)
   const heightOf = (slot: Slot) =>
-    slot.kind === 'lane' ? LANE : (nodes[slot.node]?.lines.length ?? 0) * LINE_HEIGHT + PADDING
+    slot.kind === 'lane' ? LANE : (nodes[slot.node]?.lines ?? []).flatMap(piecesOf).length * LINE_HEIGHT + PADDING
   const columnHeights = columns.map(
     (slots) => slots.reduce((sum, slot) => sum + heightOf(slot), 0) + BETWEEN * Math.max(slots.length - 1, 0),
   )

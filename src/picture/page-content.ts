@@ -5,6 +5,7 @@ import type { NodeNetwork } from '../packet/network.ts'
 import { formatShare, isWhole, type Share } from '../packet/share.ts'
 import { entranceText, type PortRules } from './entrances.ts'
 import { columnWidths } from './layout.ts'
+import { breakLines } from './line-breaks.ts'
 import type { Picture } from './picture.ts'
 import type { PortPicture } from './port-picture.ts'
 import type { PortPictures } from './port-pictures.ts'
@@ -89,8 +90,9 @@ function createForms(input: FamilyInput, forms: PageForm[], { alone }: ContentOp
   return (rules) => {
     const picture = input.pictures.draw(rules)
     const names = namesOf(picture, input.network)
-    const template = withoutNames(picture, names)
-    const widths = columnWidths(picture).map((width) => Math.ceil(width / 4) * 4)
+    const broken = breakLines(picture)
+    const template = withoutNames(broken, names)
+    const widths = columnWidths(broken).map((width) => Math.ceil(width / 2) * 2)
     const endpoints = picture.nodes.flatMap(({ kind, lines: [text = ''] }) => (kind === 'endpoint' ? [text] : []))
     const key = distinguish
       ? JSON.stringify([template.nodes, template.edges, widths, rules.protocol, distinguish(rules, endpoints)])

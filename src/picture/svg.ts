@@ -1,6 +1,7 @@
 // A picture as SVG. Alone it brings its colours along, for light and for dark; within the page, the page's style does.
 import { formatShare, isWhole } from '../packet/share.ts'
-import { columnWidths, type Layout, LINE_HEIGHT, labelLines, layOut, PADDING } from './layout.ts'
+import { columnWidths, type Layout, LINE_HEIGHT, layOut, PADDING } from './layout.ts'
+import { breakLines, labelLines, piecesOf } from './line-breaks.ts'
 import type { LitPicture } from './mermaid.ts'
 import type { Light, Picture } from './picture.ts'
 
@@ -34,7 +35,10 @@ const STYLE = `
 
 /** A whole document, the pictures under each other. */
 export function printSvg(pictures: readonly LitPicture[], title: string): string {
-  const drawn = pictures.map(({ picture, light }) => ({ picture, light, layout: layOut(picture) }))
+  const drawn = pictures.map(({ picture: whole, light }) => {
+    const picture = breakLines(whole)
+    return { picture, light, layout: layOut(picture) }
+  })
   const width = Math.max(
     ...drawn.map(({ picture, layout }) => Math.max(layout.width, picture.title.length * 8 + 24)),
     1,
@@ -57,7 +61,7 @@ export function printSvg(pictures: readonly LitPicture[], title: string): string
   ].join('\n')
 }
 
-/** For the page: without style and heading. `widths` as for layOut. */
+/** For the page: without style and heading. Lines are broken before; `widths` as for layOut. */
 export function printSvgPart(picture: Picture, widths: readonly number[] = columnWidths(picture)): string {
   const layout = layOut(picture, widths)
   const { width, height } = layout
@@ -66,16 +70,19 @@ export function printSvgPart(picture: Picture, widths: readonly number[] = colum
 
 /** Nodes and edges carry their positions as data-node and data-edge. */
 function drawPicture(picture: Picture, { boxes, arrows }: Layout, light?: Light): string {
-  const edges = picture.edges.map(({ label }, edge) => {
+  const edges = picture.edges.map(({ label, to }, edge) => {
     const arrow = arrows[edge]
     if (arrow === undefined) return ''
     const lit = light?.edges.has(edge) === true ? ' lit' : ''
     const { x, y } = arrow.end
     const head = `<path class="head" d="M${x + 6} ${y}l-8 -4v8z"/>`
     const lines = label === undefined ? [] : labelLines(label)
+    // Below its arrow where another one arrives above it, which it would cover.
+    const isCovering = picture.edges.some((other, at) => other.to === to && (arrows[at]?.end.y ?? y) < y)
+    const first = isCovering && lines.length > 1 ? y + LABEL_HEIGHT : y - 4 - LABEL_HEIGHT * (lines.length - 1)
     const text = lines.map((line, index) => {
-      const above = y - 4 - LABEL_HEIGHT * (lines.length - 1 - index)
-      return `<text class="label" text-anchor="end" x="${x - 6}" y="${above}">${escapeXml(line)}</text>`
+      const at = first + LABEL_HEIGHT * index
+      return `<text class="label" text-anchor="end" x="${x - 6}" y="${at}">${escapeXml(line)}</text>`
     })
     return `<g class="arrow${lit}" data-edge="${edge}"><path d="${arrow.path}"/>${head}${text.join('')}</g>`
   })
@@ -84,9 +91,14 @@ function drawPicture(picture: Picture, { boxes, arrows }: Layout, light?: Light)
     if (box === undefined) return ''
     const share = light?.nodes.get(node)
     const rect = `<rect x="${box.x}" y="${box.y}" width="${box.width}" height="${box.height}" rx="5"/>`
+    let y = box.y + PADDING / 2 + 13 - LINE_HEIGHT
     const texts = lines.map((line, index) => {
-      const y = box.y + PADDING / 2 + LINE_HEIGHT * index + 13
-      return `<text class="${index === 0 ? 'first' : 'more'}" x="${box.x + PADDING}" y="${y}">${escapeXml(line)}</text>`
+      const [piece = '', ...others] = piecesOf(line).map(escapeXml)
+      const x = box.x + PADDING
+      const start = (y += LINE_HEIGHT)
+      y += LINE_HEIGHT * others.length
+      const below = others.map((other) => `<tspan x="${x}" dy="${LINE_HEIGHT}">${other}</tspan>`)
+      return `<text class="${index === 0 ? 'first' : 'more'}" x="${x}" y="${start}">${piece}${below.join('')}</text>`
     })
     const shown = share === undefined || isWhole(share) ? '' : formatShare(share)
     // Filled where the way of a packet is shown.

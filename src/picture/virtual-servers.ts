@@ -5,8 +5,8 @@ import type { Ruleset } from '../iptables/rule.ts'
 import type { SavedSets } from '../iptables/simulate-sets.ts'
 import type { SavedService } from '../ipvs/parse.ts'
 import { type BaseSetName, setName } from '../ipvs/sets.ts'
-import type { VirtualServerKey } from '../ipvs/virtual-server.ts'
-import { type Family, formatEndpoint, type Ip, parseIp } from '../model/address.ts'
+import { type ServerAddress, serverAddress, setEntry } from '../ipvs/simulate-served.ts'
+import { type Family, formatEndpoint, type Ip } from '../model/address.ts'
 import type { Entrance, EntranceKind, PortRules } from './entrances.ts'
 
 /** What a node has in IPVS mode, for one family. */
@@ -18,15 +18,7 @@ export interface IpvsRules {
   /** Absent when they are not known: then kinds and decisions are not either. */
   readonly sets?: SavedSets
   /** `shop/web:http`, as far as it is known. */
-  readonly ownerOf: (server: ServedPort) => string | undefined
-}
-
-/** An address and port of a virtual server. */
-export interface ServedPort {
-  readonly key: VirtualServerKey
-  readonly protocol: string
-  readonly ip: Ip
-  readonly port: number
+  readonly ownerOf: (server: ServerAddress) => string | undefined
 }
 
 export interface ServedEntrance extends Entrance {
@@ -42,7 +34,7 @@ export interface ServedPortRules extends PortRules {
 export function readVirtualServers(rules: IpvsRules): readonly ServedPortRules[] {
   const ports = new Map<string, ServedPortRules & { readonly entrances: ServedEntrance[] }>()
   for (const server of rules.virtualServers) {
-    const served = servedPort(server)
+    const served = serverAddress(server)
     if (served === undefined || served.ip.includes(':') !== (rules.family === 'ipv6')) continue
     const { protocol, ip, port } = served
     const owner = rules.ownerOf(served)
@@ -58,19 +50,6 @@ export function readVirtualServers(rules: IpvsRules): readonly ServedPortRules[]
   return sorted
 }
 
-/** Undefined for a firewall mark. */
-function servedPort({ key }: SavedService): ServedPort | undefined {
-  const [, protocol = '', bracketed, plain = '', port = ''] =
-    /^(\S+) (?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(key ?? '') ?? []
-  const ip = parseIp(bracketed ?? plain)
-  return key === undefined || ip === undefined ? undefined : { key, protocol, ip, port: Number(port) }
-}
-
-/** As the sets have it: `10.96.1.10,tcp:80`. */
-export function setEntry(protocol: string, ip: Ip, port: number): string {
-  return `${ip},${protocol}:${port}`
-}
-
 const KINDS: readonly (readonly [EntranceKind, readonly BaseSetName[]])[] = [
   ['cluster IP', ['KUBE-CLUSTER-IP']],
   ['external IP', ['KUBE-EXTERNAL-IP', 'KUBE-EXTERNAL-IP-LOCAL']],
@@ -82,7 +61,7 @@ const NODE_PORTS: Readonly<Record<string, BaseSetName>> = {
   sctp: 'KUBE-NODE-PORT-SCTP-HASH',
 }
 
-function kindOf({ sets, family }: IpvsRules, { protocol, ip, port }: ServedPort): EntranceKind {
+function kindOf({ sets, family }: IpvsRules, { protocol, ip, port }: ServerAddress): EntranceKind {
   const has = (name: BaseSetName, entry: string) => sets?.get(setName(name, family))?.entries.has(entry) === true
   const entry = setEntry(protocol, ip, port)
   for (const [kind, names] of KINDS) if (names.some((name) => has(name, entry))) return kind

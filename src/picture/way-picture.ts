@@ -2,7 +2,8 @@
 // where it ends. Chains of others are on it too.
 import { IPVS } from '../iptables/simulate-balance.ts'
 import { formatEndpoint } from '../model/address.ts'
-import { formatPacket } from '../packet/packet.ts'
+import { describeRefusal } from '../packet/describe-refusal.ts'
+import { formatPacket, type Packet } from '../packet/packet.ts'
 import { formatShare, isWhole, multiplyShares, type Share, WHOLE } from '../packet/share.ts'
 import type { Outcome, Step, Trace, Way } from '../packet/trace.ts'
 import { createSketch, type Picture, type Sketch } from './picture.ts'
@@ -26,15 +27,15 @@ export function drawWay(trace: Trace): Picture {
     packet.protocol === 'icmp' ? packet.destination : formatEndpoint(packet.destination, packet.destinationPort)
   const lines = [from, packet.source, `to ${asked}/${packet.protocol}`]
   const node = sketch.addNode({ kind: 'client', lines, column: 0 })
-  drawFrom(sketch, trace.way, { node, column: 0, share: WHOLE })
+  drawFrom(sketch, packet, trace.way, { node, column: 0, share: WHOLE })
   return sketch.finish(formatPacket(packet))
 }
 
-function drawFrom(sketch: Sketch, { steps, next: then }: Way, start: Place): void {
+function drawFrom(sketch: Sketch, packet: Packet, { steps, next: then }: Way, start: Place): void {
   let place = start
   for (const step of steps) place = drawStep(sketch, step, place)
   if (then.kind === 'end') {
-    drawEnd(sketch, then.outcome, place)
+    drawEnd(sketch, then.outcome, place, packet)
     return
   }
   const { table, chain } = then.place
@@ -44,7 +45,7 @@ function drawFrom(sketch: Sketch, { steps, next: then }: Way, start: Place): voi
     const word = then.kind === 'random' ? formatShare(share) : label
     const { label: _, ...here } = place
     const only = then.branches.length === 1 || word === undefined
-    drawFrom(sketch, way, { ...here, share: multiplyShares(place.share, share), ...(!only && { label: word }) })
+    drawFrom(sketch, packet, way, { ...here, share: multiplyShares(place.share, share), ...(!only && { label: word }) })
   }
 }
 
@@ -69,14 +70,17 @@ function goTo(sketch: Sketch, chain: string, before: Place): Place {
   return { node, column, chain, share: before.share }
 }
 
-function drawEnd(sketch: Sketch, outcome: Outcome, before: Place): void {
+function drawEnd(sketch: Sketch, outcome: Outcome, before: Place, packet: Packet): void {
   const share = isWhole(before.share) ? [] : [`${formatShare(before.share)} of connections`]
-  const { kind, lines } = describeEnd(outcome)
+  const { kind, lines } = describeEnd(outcome, packet)
   const node = sketch.addNode({ kind, lines: [...lines, ...share], column: before.column + 1 })
   sketch.addEdge(before.node, node, before.label)
 }
 
-function describeEnd(outcome: Outcome): { readonly kind: 'endpoint' | 'refusal'; readonly lines: readonly string[] } {
+function describeEnd(
+  outcome: Outcome,
+  packet: Packet,
+): { readonly kind: 'endpoint' | 'refusal'; readonly lines: readonly string[] } {
   switch (outcome.kind) {
     case 'dnat':
     case 'no match': {
@@ -86,9 +90,11 @@ function describeEnd(outcome: Outcome): { readonly kind: 'endpoint' | 'refusal';
     }
     case 'drop':
     case 'reject':
-      return { kind: 'refusal', lines: [outcome.kind, outcome.because] }
     case 'taken':
-      return { kind: 'refusal', lines: [`decided by ${outcome.by}`] }
+      return {
+        kind: 'refusal',
+        lines: [outcome.kind === 'taken' ? 'undecided' : outcome.kind, describeRefusal(outcome, packet)],
+      }
     default:
       return outcome satisfies never
   }

@@ -89,6 +89,11 @@ describe.skipIf(program === undefined)('the page', () => {
       expect(cutOff.filter((box) => box.startsWith('10.244.'))).toEqual([])
       expect(cutOff.length === 0).toBe(fits)
       expect(await page.evaluate(`document.documentElement.scrollWidth <= innerWidth`)).toBe(true)
+      // Texts of boxes are 12 px high before the drawing is scaled.
+      const scale = await page.evaluate<number>(
+        `(() => { const svg = document.querySelector('#drawing svg'); return svg.getBoundingClientRect().width / svg.viewBox.baseVal.width })()`,
+      )
+      expect(scale).toBeGreaterThanOrEqual(0.895)
     }
   })
 })

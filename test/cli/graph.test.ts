@@ -152,13 +152,13 @@ describe('sluice graph', () => {
       ['nowhere'],
       'nowhere: there is no Service of that namespace in the input (its namespaces are shop, store); write a Service as NAMESPACE/SERVICE',
     ],
-    [[], "what is to be drawn? Give NAMESPACE/SERVICE, a namespace, -A, or --packet 'tcp A -> B:80'"],
+    [[], "what is to be drawn? Give NAMESPACE/SERVICE, a namespace, -A, or a packet such as 'tcp A -> B:80'"],
     [['shop/web', '-A'], '-A draws every Service: leave out shop/web, or -A'],
     [['shop/web', '-n', 'store'], 'shop/web is not in the namespace of -n store: leave one of them out'],
     [['shop/web', '--from', 'pod'], '--from is of a packet: give --packet too'],
     [
       ['-A', '-o', 'html', '--packet', 'tcp 1.2.3.4 -> 5.6.7.8:9'],
-      '-o html shows every way by itself: leave out --packet, or draw svg',
+      '-o html shows every way by itself: leave out the packet, or draw svg',
     ],
   ])('%j is refused', async (args, message) => {
     const { code, stdout, stderr } = await sluice(['graph', ...args, ...INPUT])

@@ -64,6 +64,11 @@ describe('a dump of IPVS mode', () => {
     )
   })
 
+  test('tells the pod network by its rules', async () => {
+    const { stdout } = await sluice(['trace', '--dump', own('dual-stack', 'ipvs'), 'tcp 10.244.7.7 -> 10.96.1.10:80'])
+    expect(stdout.split('\n')[0]).toBe('tcp 10.244.7.7:40000 -> 10.96.1.10:80   from pod')
+  })
+
   test('says what else decides: weights, other schedulers, session affinity', async () => {
     const rules = '*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n'
     const servers = (options: string) =>

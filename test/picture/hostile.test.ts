@@ -41,7 +41,7 @@ describe('hostile text', () => {
   test('is only text in SVG', () => {
     const svg = printSvg([{ picture: PICTURE }], ATTACK)
     const tags = new Set([...svg.matchAll(/<\/?([a-z]+)/g)].map(([, tag]) => tag ?? ''))
-    expect([...tags].toSorted()).toEqual(['g', 'path', 'rect', 'style', 'svg', 'text', 'title'])
+    expect([...tags].toSorted()).toEqual(['g', 'path', 'rect', 'style', 'svg', 'text', 'title', 'tspan'])
     expect(svg).toContain('&#60;script&#62;alert(1)&#60;/script&#62;')
     expect(svg.replaceAll(/&#\d+;/g, '')).not.toContain('&')
   })

@@ -4,15 +4,19 @@
   'use strict'
   const ROW = 46
   const SPARE_ROWS = 6
-  const LEAST_SCALE = 0.64
+  // Texts are 12 px high: from 11 px to 14 px on the page.
+  const LEAST_SCALE = 0.9
+  const MOST_SCALE = 1.17
   const END_MARGIN = 12
   const content = JSON.parse(document.getElementById('content').textContent)
   const element = (id) => document.getElementById(id)
   const [search, list, rows, count] = ['search', 'list', 'rows', 'count'].map(element)
   const [clients, targets, verdict, drawing, steps] = ['clients', 'targets', 'verdict', 'drawing', 'steps'].map(element)
 
-  /** What can be searched of each Service, made when it is first needed. */
+  /** What can be searched of each Service as one text in lower case, made when it is first needed. */
   let texts
+  /** What was searched last: what fits a longer text is among what fitted this one. */
+  let lastWanted = ''
   /** Positions of the Services that are listed. */
   let found = content.services.map((_, index) => index)
   /** Place in `found`. */
@@ -26,9 +30,11 @@
 
   /** The same as putIn of src/picture/tokens.ts. */
   function putIn(text, names) {
-    return text.replace(/\{(\{|\d+\})/g, (_, inner) =>
-      inner === '{' ? '{' : (names[Number.parseInt(inner, 10)] ?? ''),
-    )
+    return text.replace(/\{(\{|\d+>?\})/g, (_, inner) => {
+      if (inner === '{') return '{'
+      const name = names[Number.parseInt(inner, 10)] ?? ''
+      return inner.endsWith('>}') ? name.slice(name.lastIndexOf('-') + 1) : name
+    })
   }
 
   function make(name, text, attributes = {}) {
@@ -41,16 +47,16 @@
   // The list: only rows that can be seen exist.
 
   function searchable(index) {
-    texts ??= content.services.map(([name, ports]) => [name, ...ports.flatMap((port) => port.slice(1))])
-    return texts[index]
+    const [name, ports] = content.services[index]
+    return [name, ...ports.flatMap((port) => port.slice(1))]
   }
 
   function find() {
     const wanted = search.value.trim().toLowerCase()
-    found = []
-    content.services.forEach((_, index) => {
-      if (wanted === '' || searchable(index).some((text) => text.toLowerCase().includes(wanted))) found.push(index)
-    })
+    texts ??= content.services.map((_, index) => searchable(index).join('\n').toLowerCase())
+    const among = wanted.startsWith(lastWanted) ? found : content.services.map((_, index) => index)
+    found = wanted === '' ? among : among.filter((index) => texts[index].includes(wanted))
+    lastWanted = wanted
     active = Math.max(found.indexOf(shown), 0)
     const all = `${content.services.length} Service${content.services.length === 1 ? '' : 's'}`
     count.textContent = wanted === '' ? all : `${found.length} of ${all}`
@@ -189,11 +195,15 @@
       'image/svg+xml',
     )
     const svg = document.adoptNode(parsed.documentElement)
-    for (const text of svg.querySelectorAll('text')) text.textContent = putIn(text.textContent, names)
+    // A line that is broken has its pieces in elements of their own.
+    for (const text of svg.querySelectorAll('text'))
+      for (const piece of text.childNodes) piece.textContent = putIn(piece.textContent, names)
     const part = (kind) =>
       new Map([...svg.querySelectorAll(`[data-${kind}]`)].map((group) => [Number(group.dataset[kind]), group]))
     // Not smaller than can be read: it is scrolled then.
-    svg.style.minWidth = `${svg.viewBox.baseVal.width * LEAST_SCALE}px`
+    const { width } = svg.viewBox.baseVal
+    svg.style.minWidth = `${width * LEAST_SCALE}px`
+    svg.style.width = `${width * MOST_SCALE}px`
     drawn = { key, svg, node: part('node'), edge: part('edge') }
     drawing.replaceChildren(svg)
   }
