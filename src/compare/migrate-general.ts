@@ -15,7 +15,7 @@ export function forEveryService(to: Migration, inputs: readonly MigrationInput[]
     turn('choice of an endpoint', `by IPVS scheduler ${scheduler}`, 'by chance, with an equal share for each'),
     turn(
       'ping of a cluster IP',
-      'answered by the node itself, whatever the endpoints do, since the address is on kube-ipvs0',
+      'rejected by the node (KUBE-IPVS-FILTER), whatever the endpoints do',
       'not answered by the proxy',
     ),
     turn(

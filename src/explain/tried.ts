@@ -55,12 +55,11 @@ function virtualAddresses({ ports }: Subject): readonly string[] {
 
 /** https://kubernetes.io/docs/reference/networking/virtual-ips/ */
 function ping(subject: Subject, { ip }: Tried): Finding {
-  if (isIpvs(subject)) {
-    const means = `${ip} is a virtual IP on kube-ipvs0: in IPVS mode the node itself answers a ping of it, which says nothing about the Service.`
-    return onService(subject, 'ping-virtual-ip', 'notice', 'spec.clusterIP', means)
-  }
   const ports = subject.written.ports.map(({ port, protocol }) => `${port}/${protocol}`)
-  const means = `${ip} is a virtual IP: no interface has it, only its ports have rules, and a ping of it gets no answer even when all is well.`
+  // Of addresses on kube-ipvs0 KUBE-IPVS-FILTER rejects all that no virtual server takes.
+  const means = isIpvs(subject)
+    ? `${ip} is a virtual IP: the node takes its ports only, and rejects a ping of it even when all is well.`
+    : `${ip} is a virtual IP: no interface has it, only its ports have rules, and a ping of it gets no answer even when all is well.`
   return onService(
     subject,
     'ping-virtual-ip',

@@ -50,7 +50,7 @@ describe('from iptables to IPVS', () => {
     expect(general).toContain(
       'choice of an endpoint: until now by chance, with an equal share for each; then by IPVS scheduler rr',
     )
-    expect(general).toMatch(/ping of a cluster IP: .*then answered by the node itself/)
+    expect(general).toMatch(/ping of a cluster IP: .*then rejected by the node/)
     expect(general).not.toContain('loadBalancerSourceRanges')
     expect(migrate('ipvs', 'own/source-ranges').general).toContain(
       'loadBalancerSourceRanges let in the same clients in both modes',

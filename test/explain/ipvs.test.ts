@@ -83,8 +83,8 @@ describe('a Local policy without an endpoint on the node', () => {
   })
 })
 
-test('a ping of a virtual IP is answered by the node, and says nothing', () => {
-  expect(found(INTERNAL_AND_NODE_PORT, { to: '10.96.0.10' }).map(shortForm)).toContain('notice ping-virtual-ip')
+test('a ping of a virtual IP is rejected by the node, and says nothing', () => {
+  expect(found(INTERNAL_AND_NODE_PORT, { to: '10.96.0.10' }).map(shortForm)).toContain('error ping-virtual-ip')
 })
 
 test('node ports are not on loopback addresses', () => {
