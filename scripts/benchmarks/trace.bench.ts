@@ -1,5 +1,5 @@
 // What tracing costs: from the text of a dump to a simulator that has answered its first packet, and packets per second
-// after that. The packets go to the cluster IPs of Services all over the dump.
+// after that. The packets go to the cluster IPs of Services all over the dump. Then what diff, explain and verify cost.
 
 import { parseParts } from '../../src/cli/rule-source-dump.ts'
 import { splitDump } from '../../src/cli/rule-source-split.ts'
@@ -12,6 +12,7 @@ import { networkOfNode } from '../../src/packet/network-of-node.ts'
 import { originOf } from '../../src/packet/origin.ts'
 import type { Packet } from '../../src/packet/packet.ts'
 import { manyServices, plainNode } from '../../test/support/many-services.ts'
+import { measureCommand, measureCommands } from './explain-commands.ts'
 import { inOwnProcess, median, peakMemory, printTable, time, writeResults } from './measure.ts'
 
 const SIZES = [1_000, 10_000]
@@ -31,8 +32,9 @@ interface TraceFigures {
 }
 
 keepHeapSmall()
-const [what, argument] = process.argv.slice(2)
-if (what === 'size') console.log(JSON.stringify(measureTracing(Number(argument))))
+const [what, ...words] = process.argv.slice(2)
+if (what === 'size') console.log(JSON.stringify(measureTracing(Number(words[0]))))
+else if (what === 'command') console.log(JSON.stringify(await measureCommand(words)))
 else runAll()
 
 function runAll(): void {
@@ -49,7 +51,18 @@ function runAll(): void {
       'peak MiB': figures.peakMiB,
     })),
   )
-  writeResults('trace', { tracing })
+  const commands = SIZES.flatMap(measureCommands)
+  printTable(
+    `commands: whole process on a cluster of N Services x ${ENDPOINTS} as JSON and the dump of its node, median of ${RUNS}`,
+    commands.map((figures) => ({
+      services: figures.services,
+      command: figures.command,
+      'wall ms': figures.wallMs,
+      'CPU ms': figures.cpuMs,
+      'peak MiB': figures.peakMiB,
+    })),
+  )
+  writeResults('trace', { tracing, commands })
 }
 
 function measureTracing(services: number): TraceFigures {

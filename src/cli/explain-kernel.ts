@@ -29,6 +29,7 @@ export async function readKernelState(
     mode: source.mode,
     label: live === true ? 'this machine' : source.label,
     rules: source.families,
+    ...(source.texts && { texts: source.texts }),
     ...(source.mode === 'ipvs' && { ipvs: readIpvs(source) }),
     ...(conntrack && { conntrack }),
     links: live === true ? readLinks() : [],

@@ -3,8 +3,10 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { text as readStream } from 'node:stream/consumers'
+import { countRules, rulesetOf } from '../compare/lazy-ruleset.ts'
+import { mergeRuleTexts, type RuleText, readRuleText } from '../compare/rule-text.ts'
 import { parseSave } from '../iptables/parse.ts'
-import type { Ruleset } from '../iptables/rule.ts'
+import type { Ruleset, Table, TableName } from '../iptables/rule.ts'
 import { parseSavedSets, type SavedSet, type SavedSets } from '../iptables/simulate-sets.ts'
 import { FAMILIES, type Family, type Ip, parseIp } from '../model/address.ts'
 import { formatIssue, type Issue } from '../model/issue.ts'
@@ -19,8 +21,8 @@ export interface ReadDump {
   readonly families: ReadonlyMap<Family, Ruleset>
   /** Counting them by looking at them would take a second. */
   readonly ruleCounts: ReadonlyMap<Family, number>
-  /** The tables as they were saved: comparing texts is quicker than printing rules anew. */
-  readonly texts: ReadonlyMap<Family, readonly string[]>
+  /** The tables as they were saved, where they have no counters: comparing texts is quicker than printing rules anew. */
+  readonly texts: ReadonlyMap<Family, RuleText>
   readonly sets?: SavedSets
   readonly ipvs?: string
   /** Of kube-ipvs0. */
@@ -67,25 +69,15 @@ export function parseParts(parts: readonly DumpPart[], label: string): ReadDump 
   const issues: Issue[] = []
   const families = new Map<Family, Ruleset>()
   const ruleCounts = new Map<Family, number>()
-  const texts = new Map<Family, readonly string[]>()
+  const texts = new Map<Family, RuleText>()
   for (const family of FAMILIES) {
     const ofFamily = parts.filter((part) => part.kind === 'rules' && part.family === family)
     if (ofFamily.length === 0) continue
-    texts.set(
-      family,
-      ofFamily.map(({ text }) => text),
-    )
-    const tables = new Map<string, Ruleset['tables'] extends ReadonlyMap<string, infer T> ? T : never>()
-    for (const part of ofFamily) {
-      const parsed = parseSave(part.text, family)
-      issues.push(...parsed.issues.map((issue) => placed(issue, part)))
-      ruleCounts.set(family, (ruleCounts.get(family) ?? 0) + parsed.ruleCount)
-      for (const [name, table] of parsed.ruleset.tables) {
-        if (tables.has(name)) issues.push(twice(name, family, part))
-        tables.set(name, table)
-      }
-    }
-    families.set(family, { family, tables })
+    const read = readTables(ofFamily, family)
+    issues.push(...read.issues)
+    families.set(family, { family, tables: read.tables })
+    ruleCounts.set(family, read.ruleCount)
+    if (read.text !== undefined) texts.set(family, read.text)
   }
   const sets = new Map<string, SavedSet>()
   for (const part of parts.filter(({ kind }) => kind === 'sets')) {
@@ -106,6 +98,39 @@ export function parseParts(parts: readonly DumpPart[], label: string): ReadDump 
     ...(addresses.length > 0 && { addresses: new Set(addresses.flatMap(({ text }) => readAddresses(text))) }),
     issues: [],
   }
+}
+
+interface ReadTables {
+  readonly tables: Ruleset['tables']
+  readonly ruleCount: number
+  /** Absent when a part has counters, or anything else that only parsing understands. */
+  readonly text?: RuleText
+  readonly issues: readonly Issue[]
+}
+
+/** The parts are of one family. */
+function readTables(parts: readonly DumpPart[], family: Family): ReadTables {
+  const tables = new Map<TableName, Table>()
+  const texts: RuleText[] = []
+  const issues: Issue[] = []
+  let ruleCount = 0
+  for (const part of parts) {
+    const text = readRuleText(part.text, family)
+    const count = text === undefined ? undefined : countRules(text)
+    const parsed =
+      text === undefined || count === undefined
+        ? parseSave(part.text, family)
+        : { ruleset: rulesetOf(text), ruleCount: count, issues: [] }
+    if (text !== undefined) texts.push(text)
+    issues.push(...parsed.issues.map((issue) => placed(issue, part)))
+    ruleCount += parsed.ruleCount
+    for (const [name, table] of parsed.ruleset.tables) {
+      if (tables.has(name)) issues.push(twice(name, family, part))
+      tables.set(name, table)
+    }
+  }
+  const plain = texts.length === parts.length
+  return { tables, ruleCount, issues, ...(plain && { text: mergeRuleTexts(family, texts) }) }
 }
 
 function listFiles(given: string): readonly string[] {

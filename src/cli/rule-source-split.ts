@@ -139,6 +139,9 @@ function strangeLine(line: string, number: number, source: string): string {
   if (/^(?:TCP|UDP|SCTP|FWM|IP Virtual Server)\b/.test(line)) {
     return `${where} is a listing of ipvsadm -L: give the output of ipvsadm -Sn`
   }
+  if (/^(?:Name|Type|Revision|Members):/.test(line)) {
+    return `${where} is a listing of ipset list: give the output of ipset save`
+  }
   if (/^(?:apiVersion|kind|metadata|\{)/.test(line)) return `${where} looks like a manifest: give it with -f`
   if (/^(?:-[AID] |:\S+ )/.test(line)) {
     return `${where} belongs to no table: give the unchanged output of iptables-save, in which a line such as *nat stands before it`

@@ -1,6 +1,7 @@
 // Where a command takes a node's rules from: compiled from manifests or a live cluster, read from a saved dump, or from
 // this machine's kernel. Every command that explains, compares or checks rules starts here, so that they all take the
 // same options and say the same about what is wrong with them.
+import type { RuleText } from '../compare/rule-text.ts'
 import { compile } from '../iptables/compile.ts'
 import { link } from '../iptables/link.ts'
 import type { Program } from '../iptables/program.ts'
@@ -27,8 +28,8 @@ export interface RuleSource {
   readonly label: string
   readonly mode: ProxyMode
   readonly families: ReadonlyMap<Family, Ruleset>
-  /** Of a dump and of this machine: the tables as they were saved. */
-  readonly texts?: ReadonlyMap<Family, readonly string[]>
+  /** Of a dump and of this machine: the tables as they were saved, where they have no counters. */
+  readonly texts?: ReadonlyMap<Family, RuleText>
   /** The ipsets, in IPVS mode also of what was compiled. */
   readonly sets?: SavedSets
   /** The virtual servers, as `ipvsadm -Sn` prints them. */

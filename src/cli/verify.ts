@@ -1,4 +1,5 @@
 // `sluice verify`: a node's kernel, or a dump of it, against the cluster.
+import { shareRules } from '../compare/lazy-ruleset.ts'
 import { type Finding, inOrder } from '../lint/finding.ts'
 import { lintRules } from '../lint/lint.ts'
 import { endpointsOf } from '../lint/lint-balance.ts'
@@ -84,11 +85,14 @@ function verifyFamily(family: Family, desired: RuleSource, actual: RuleSource, t
   }
   const known = desired.snapshot === undefined ? undefined : endpointsOf(desired.snapshot, family)
   const addresses = desired.node?.host.addresses ?? []
+  const text = ruleTextOf(actual, there)
+  const wantedText = ruleTextOf(desired, wanted, text)
+  const shared = shareRules(there, text, wanted, wantedText)
   return [
-    ...verifyRules(ruleTextOf(actual, there), ruleTextOf(desired, wanted)),
-    ...lintForeign(there, wanted, trafficOf(servicePorts, addresses)),
+    ...verifyRules(text, wantedText),
+    ...lintForeign(shared, wanted, trafficOf(servicePorts, addresses)),
     ...findBoundAddresses(servicePorts, addresses),
-    ...lintRules(there, known),
+    ...lintRules(shared, known),
   ]
 }
 

@@ -1,8 +1,8 @@
 // One family's rules as text, cut into chains: what two sides are compared by. Rules of a dump are never parsed unless
 // they differ, so that two dumps of 172,000 rules are compared in the time it takes to walk over their lines.
-import { type KernelChain, linesOf, readKernelText, ruleTextsOf } from '../iptables/kernel-text.ts'
-import { printSave } from '../iptables/print.ts'
-import type { ChainName, Ruleset, TableName } from '../iptables/rule.ts'
+import { type KernelChain, linesOf, ruleTextsOf } from '../iptables/kernel-text.ts'
+import { printRuleLine } from '../iptables/print-rule.ts'
+import type { ChainName, Rule, Ruleset, TableName } from '../iptables/rule.ts'
 import type { Family } from '../model/address.ts'
 
 export interface RuleText {
@@ -12,9 +12,38 @@ export interface RuleText {
 
 export type TableText = ReadonlyMap<ChainName, KernelChain>
 
-/** The rules as iptables-save would print them. */
-export function textOfRuleset(ruleset: Ruleset): RuleText {
-  return { family: ruleset.family, tables: readKernelText(printSave(ruleset)).tables }
+/**
+ * The rules as iptables-save would print them, tables and chains by name. Chains that `beside` has with the same rules
+ * are parts of its text, so that of two sides that are nearly the same only one is kept.
+ */
+export function textOfRuleset({ family, tables }: Ruleset, beside?: RuleText): RuleText {
+  const printed = new Map<TableName, TableText>()
+  for (const name of [...tables.keys()].toSorted()) {
+    const table = tables.get(name)
+    const there = beside?.tables.get(name)
+    const chains = new Map<ChainName, KernelChain>()
+    for (const chainName of [...(table?.keys() ?? [])].toSorted()) {
+      const { policy, rules } = table?.get(chainName) ?? { rules: [] }
+      const text = keepOne(printChain(chainName, rules, family), there?.get(chainName))
+      chains.set(chainName, { ...(policy !== undefined && { policy }), text, start: 0, end: text.length })
+    }
+    printed.set(name, chains)
+  }
+  return { family, tables: printed }
+}
+
+function printChain(name: ChainName, rules: readonly Rule[], family: Family): string {
+  const start = `-A ${name}`
+  let text = ''
+  for (const rule of rules) text += `${printRuleLine(start, rule, family)}\n`
+  return text
+}
+
+/** The equal text that is kept already, or the given one. */
+function keepOne(text: string, there: KernelChain | undefined): string {
+  if (there === undefined || there.end - there.start !== text.length) return text
+  const kept = linesOf(there)
+  return kept === text ? kept : text
 }
 
 interface GrowingChain extends KernelChain {
@@ -51,7 +80,7 @@ export function readRuleText(text: string, family: Family): RuleText | undefined
         if (chain === undefined || chain.end !== 0) return undefined
         prefix = `-A ${name} `
         chain.start = at
-      }
+      } else if (chain.end !== at) return undefined
       chain.end = end + 1
     } else if (first === COLON && table !== undefined) {
       const [, name, policy] = CHAIN_LINE.exec(text.slice(at, end)) ?? []

@@ -1,5 +1,6 @@
 // What was read of a node's kernel, or of a dump of it: for findings that objects alone can't give.
 
+import type { KernelText } from '../iptables/kernel-text.ts'
 import type { Ruleset } from '../iptables/rule.ts'
 import type { SavedService } from '../ipvs/parse.ts'
 import type { VirtualServerKey } from '../ipvs/virtual-server.ts'
@@ -12,6 +13,8 @@ export interface KernelState {
   /** What to call it in messages: `this machine`, `dump.txt`. */
   readonly label: string
   readonly rules: ReadonlyMap<Family, Ruleset>
+  /** The same as they were saved, where they have no counters: equal texts need not be understood. */
+  readonly texts?: ReadonlyMap<Family, KernelText>
   /** In IPVS mode. */
   readonly ipvs?: IpvsKernel
   /** Entries in use, and how many there may be. Absent in a dump. */

@@ -2,6 +2,7 @@
 // table, and MTUs that do not fit each other.
 
 import { LARGE_CLUSTER_ENDPOINTS } from '../iptables/compile.ts'
+import { type KernelChain, type KernelText, linesOf, ruleTextsOf } from '../iptables/kernel-text.ts'
 import { linkServices } from '../iptables/link.ts'
 import { isServiceChain } from '../iptables/names.ts'
 import { printRule } from '../iptables/print-rule.ts'
@@ -26,7 +27,7 @@ export const rulesDiffer: Check = (subject) => {
     if (servicePorts.length === 0) return []
     const program = { ...emptyProgram(subject.view, node, subject.cluster, family), servicePorts }
     const wanted = linkServices(program)
-    const differences = compareRules(wanted, actual)
+    const differences = compareRules(wanted, actual, kernel.texts?.get(family))
     return differences.length === 0 ? [] : [differenceFinding(subject, wanted, differences)]
   })
 }
@@ -91,29 +92,35 @@ function countEndpoints({ snapshot }: Subject['cluster'], family: Family): numbe
   return sum
 }
 
-function compareRules(wanted: Ruleset, actual: Ruleset): readonly Difference[] {
+function compareRules(wanted: Ruleset, actual: Ruleset, text: KernelText | undefined): readonly Difference[] {
   const differences: Difference[] = []
   for (const [table, chains] of wanted.tables) {
     for (const [chain, { rules }] of chains) {
       const found = actual.tables.get(table)?.get(chain)
-      const kind = compareChain(chain, rules, found, wanted.family)
+      const saved = text?.tables.get(table)?.get(chain)
+      const kind = compareChain(chain, rules, found, saved, wanted.family)
       if (kind !== undefined) differences.push({ table, chain, kind })
     }
   }
   return differences
 }
 
+/** `saved` is the text of `found`, which is not looked at beside it. */
 function compareChain(
   name: ChainName,
   wanted: readonly Rule[],
   found: Chain | undefined,
+  saved: KernelChain | undefined,
   family: Family,
 ): Difference['kind'] | undefined {
   if (found === undefined) return 'missing'
   const lines = wanted.map((rule) => printRule(rule, family))
   if (!isServiceChain(name)) {
-    const present = printedLines(found, family)
+    const present = printedLines(name, found, saved, family)
     return lines.every((line) => present.has(line)) ? undefined : 'lines'
+  }
+  if (saved !== undefined) {
+    return linesOf(saved) === lines.map((line) => `-A ${name} ${line}\n`).join('') ? undefined : 'differs'
   }
   const same =
     found.rules.length === lines.length && found.rules.every((rule, index) => printRule(rule, family) === lines[index])
@@ -123,10 +130,18 @@ function compareChain(
 /** A shared chain is asked about once for every Service. */
 const printed = new WeakMap<Chain, ReadonlySet<string>>()
 
-function printedLines(chain: Chain, family: Family): ReadonlySet<string> {
-  const known = printed.get(chain) ?? new Set(chain.rules.map((rule) => printRule(rule, family)))
-  printed.set(chain, known)
-  return known
+function printedLines(
+  name: ChainName,
+  chain: Chain,
+  saved: KernelChain | undefined,
+  family: Family,
+): ReadonlySet<string> {
+  const known = printed.get(chain)
+  if (known !== undefined) return known
+  const lines = saved === undefined ? chain.rules.map((rule) => printRule(rule, family)) : ruleTextsOf(name, saved)
+  const set = new Set(lines)
+  printed.set(chain, set)
+  return set
 }
 
 const NEARLY_FULL = 0.9

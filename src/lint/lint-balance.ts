@@ -1,6 +1,6 @@
 // How endpoints are chosen: chances that add up, shares that are equal, and addresses that are endpoints.
 import { serviceOfPortName } from '../compare/owners.ts'
-import type { ChainName } from '../iptables/rule.ts'
+import type { ChainName, Rule } from '../iptables/rule.ts'
 import type { Family } from '../model/address.ts'
 import { formatEndpoint } from '../model/address.ts'
 import type { ObjectKey } from '../model/object-name.ts'
@@ -44,12 +44,14 @@ export function lintBalance(index: RuleIndex, known: KnownEndpoints | undefined)
 const TOLERANCE = 1e-3
 
 function lintChances(index: RuleIndex, table: IndexedTable, chain: ChainName): readonly Finding[] {
-  const choices = (table.chains.get(chain) ?? []).filter(
-    ({ effect }) =>
-      effect.chain?.startsWith('KUBE-SEP-') === true &&
-      effect.rememberedSeconds === undefined &&
-      effect.conditions.length === 0,
-  )
+  const choices = table
+    .rulesOf(chain)
+    .filter(
+      (rule) =>
+        rule.chain?.startsWith('KUBE-SEP-') === true &&
+        rule.effect.rememberedSeconds === undefined &&
+        rule.effect.conditions.length === 0,
+    )
   const last = choices.at(-1)
   if (last === undefined) return []
   const owner = table.owners.get(chain)
@@ -96,12 +98,15 @@ function lintEndpoint(
   known: KnownEndpoints,
 ): readonly Finding[] {
   // A chain that nobody jumps to sends no traffic anywhere.
-  if (!table.referrers.has(chain)) return []
-  return (table.chains.get(chain) ?? []).flatMap((indexed): readonly Finding[] => {
-    const { endpoint } = indexed.effect
-    const owner = table.owners.get(chain)
-    if (endpoint === undefined || owner === undefined) return []
-    const endpoints = known.get(serviceOfPortName(owner))
+  const owner = table.owners.get(chain)
+  if (!table.referred.has(chain) || owner === undefined) return []
+  const endpoints = known.get(serviceOfPortName(owner))
+  const isSound = ({ target }: Rule) => target?.kind !== 'dnat' || endpoints?.get(target.to) === true
+  if (table.chains.get(chain)?.rules.every(isSound) === true) return []
+  return table.rulesOf(chain).flatMap((indexed): readonly Finding[] => {
+    const { target } = indexed.rule
+    if (target?.kind !== 'dnat') return []
+    const endpoint = target.to
     const serves = endpoints?.get(endpoint)
     if (serves === true) return []
     const place = { ...placeOf(index, table, chain, indexed), owner }

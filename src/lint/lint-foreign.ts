@@ -44,9 +44,9 @@ export function lintForeign(
 ): readonly Finding<ForeignKind>[] {
   const index = indexRules(actual)
   return index.tables.flatMap((table) =>
-    [...table.chains].flatMap(([chain, rules]): readonly Finding<ForeignKind>[] => {
-      if (isBaseChain(chain)) return lintBaseChain(index, table, chain, rules, traffic)
-      return isProxyChain(chain) ? lintOwnChain(index, table, chain, rules, desired) : []
+    [...table.chains.keys()].flatMap((chain): readonly Finding<ForeignKind>[] => {
+      if (isBaseChain(chain)) return lintBaseChain(index, table, chain, table.rulesOf(chain), traffic)
+      return isProxyChain(chain) ? lintOwnChain(index, table, chain, desired) : []
     }),
   )
 }
@@ -58,12 +58,12 @@ function lintBaseChain(
   rules: readonly IndexedRule[],
   traffic: ServiceTraffic,
 ): readonly Finding<ForeignKind>[] {
-  const lastJump = rules.findLastIndex(({ effect }) => isProxyChain(effect.chain ?? ''))
+  const lastJump = rules.findLastIndex((rule) => isProxyChain(rule.chain ?? ''))
   // Tables that come before the proxy's: raw and mangle.
   const early = table.name === 'raw' || table.name === 'mangle'
   const before = lastJump < 0 ? (early ? rules : []) : rules.slice(0, lastJump)
   return before
-    .filter((rule) => !isProxyChain(rule.effect.chain ?? '') && mayEnd(rule, table) && mayTake(rule, traffic))
+    .filter((rule) => !isProxyChain(rule.chain ?? '') && mayEnd(rule, table) && mayTake(rule, traffic))
     .filter((rule) => !early || rule.rule.target?.kind !== 'accept')
     .map((rule) => ({
       severity: chain === 'POSTROUTING' ? 'notice' : 'warning',
@@ -84,9 +84,9 @@ function mayEnd(indexed: IndexedRule, table: IndexedTable, seen: ReadonlySet<Cha
   if (target?.kind === 'jump' && table.chains.has(target.chain)) {
     if (seen.has(target.chain)) return false
     const deeper = new Set([...seen, target.chain])
-    return (table.chains.get(target.chain) ?? []).some(
-      (rule) => rule.rule.target?.kind !== 'return' && mayEnd(rule, table, deeper),
-    )
+    return table
+      .rulesOf(target.chain)
+      .some((rule) => rule.rule.target?.kind !== 'return' && mayEnd(rule, table, deeper))
   }
   return endsChain(indexed, table.ends)
 }
@@ -116,14 +116,16 @@ function lintOwnChain(
   index: RuleIndex,
   table: IndexedTable,
   chain: ChainName,
-  rules: readonly IndexedRule[],
   desired: Ruleset,
 ): readonly Finding<ForeignKind>[] {
   const wanted = desired.tables.get(table.name)?.get(chain)
-  if (wanted === undefined || (isServiceChain(chain) && wanted.rules.length === rules.length)) return []
+  const there = table.chains.get(chain)
+  if (wanted === undefined || there === undefined || wanted === there) return []
+  if (isServiceChain(chain) && wanted.rules.length === there.rules.length) return []
   const texts = new Set(wanted.rules.map((rule) => printRule(rule, index.family)))
-  return rules
-    .filter((rule) => rule.portName === undefined && rule.effect.chain?.startsWith('KUBE-') !== true)
+  return table
+    .rulesOf(chain)
+    .filter((rule) => rule.portName === undefined && rule.chain?.startsWith('KUBE-') !== true)
     .map((rule) => ({ rule, place: placeOf(index, table, chain, rule) }))
     .filter(({ place }) => !texts.has(place.text ?? '') && !isFixedForm(place.text ?? ''))
     .map(({ place }) => ({

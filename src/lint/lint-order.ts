@@ -3,7 +3,7 @@
 import { MASQUERADED } from '../compare/effect-rule.ts'
 import { serviceOfPortName } from '../compare/owners.ts'
 import { isServiceChain } from '../iptables/names.ts'
-import type { ChainName } from '../iptables/rule.ts'
+import type { ChainName, Rule } from '../iptables/rule.ts'
 import type { Finding } from './finding.ts'
 import { type IndexedRule, type IndexedTable, placeOf, protocolOf, type RuleIndex } from './rule-index.ts'
 
@@ -11,10 +11,15 @@ export function lintOrder(index: RuleIndex): readonly Finding[] {
   const nat = index.tables.find(({ name }) => name === 'nat')
   if (nat === undefined) return []
   const findings = [...lintNodePortJump(index, nat), ...lintPostrouting(index, nat)]
-  for (const [chain, rules] of nat.chains) {
-    if (isServiceChain(chain)) findings.push(...lintMasquerade(index, nat, chain, rules))
+  for (const [chain, { rules }] of nat.chains) {
+    if (!isServiceChain(chain) || !rules.some((rule, at) => at > 0 && mayMark(rule))) continue
+    findings.push(...lintMasquerade(index, nat, chain, nat.rulesOf(chain)))
   }
   return [...findings, ...lintClaims(index, nat, 'KUBE-SERVICES'), ...lintClaims(index, nat, 'KUBE-NODEPORTS')]
+}
+
+function mayMark({ target }: Rule): boolean {
+  return target?.kind === 'mark' || (target !== undefined && 'chain' in target && target.chain === 'KUBE-MARK-MASQ')
 }
 
 function outOfOrder(
@@ -37,11 +42,11 @@ function outOfOrder(
 
 /** A node's own address may be an external IP, whose rule must come before what takes all of the node's addresses. */
 function lintNodePortJump(index: RuleIndex, nat: IndexedTable): readonly Finding[] {
-  const rules = nat.chains.get('KUBE-SERVICES') ?? []
-  const at = rules.findIndex(({ effect }) => effect.chain === 'KUBE-NODEPORTS')
+  const rules = nat.rulesOf('KUBE-SERVICES')
+  const at = rules.findIndex((rule) => rule.chain === 'KUBE-NODEPORTS')
   const jump = rules[at]
   if (jump === undefined) return []
-  const behind = rules.slice(at).filter(({ effect }) => effect.chain !== 'KUBE-NODEPORTS')
+  const behind = rules.slice(at).filter((rule) => rule.chain !== 'KUBE-NODEPORTS')
   if (behind.length === 0) return []
   const rest = behind.length === 1 ? '1 rule stands' : `${behind.length} rules stand`
   return [
@@ -56,7 +61,7 @@ function lintNodePortJump(index: RuleIndex, nat: IndexedTable): readonly Finding
 }
 
 function lintPostrouting(index: RuleIndex, nat: IndexedTable): readonly Finding[] {
-  const rules = nat.chains.get('KUBE-POSTROUTING') ?? []
+  const rules = nat.rulesOf('KUBE-POSTROUTING')
   const find = (kind: string) =>
     rules.findIndex(({ rule, effect }) => rule.target?.kind === kind && isMarkOnly(effect.conditions))
   const leave = find('return')
@@ -79,11 +84,12 @@ function lintMasquerade(
   chain: ChainName,
   rules: readonly IndexedRule[],
 ): readonly Finding[] {
-  const isChoice = ({ effect }: IndexedRule) =>
-    effect.endpoint !== undefined || (effect.chain?.startsWith('KUBE-SEP-') === true && effect.conditions.length === 0)
+  const isChoice = (indexed: IndexedRule) =>
+    indexed.rule.target?.kind === 'dnat' ||
+    (indexed.chain?.startsWith('KUBE-SEP-') === true && indexed.effect.conditions.length === 0)
   const choice = rules.findIndex(isChoice)
   if (choice < 0) return []
-  const late = rules.find(({ effect }, at) => at > choice && effect.action === MASQUERADED)
+  const late = rules.find((rule, at) => at > choice && rule.effect.action === MASQUERADED)
   if (late === undefined) return []
   const message = `packets are marked for masquerading only behind rule ${choice + 1}, which already sends them to an endpoint`
   return [outOfOrder(index, nat, chain, late, message)]
@@ -94,7 +100,7 @@ function lintClaims(index: RuleIndex, nat: IndexedTable, chain: ChainName): read
   const claims = new Map<string, IndexedRule>()
   const findings: Finding[] = []
   const told = new Set<string>()
-  for (const indexed of nat.chains.get(chain) ?? []) {
+  for (const indexed of nat.rulesOf(chain)) {
     const { effect, portName } = indexed
     if (
       portName === undefined ||
@@ -102,7 +108,7 @@ function lintClaims(index: RuleIndex, nat: IndexedTable, chain: ChainName): read
       (effect.address === undefined && chain === 'KUBE-SERVICES')
     )
       continue
-    const claim = `${effect.address ?? 'node port'} ${effect.port}/${protocolOf(effect) ?? 'any'}`
+    const claim = `${effect.address ?? 'node port'} ${effect.port}/${protocolOf(indexed) ?? 'any'}`
     const first = claims.get(claim)
     if (first === undefined) claims.set(claim, indexed)
     else if (first.portName !== undefined && serviceOfPortName(first.portName) !== serviceOfPortName(portName)) {

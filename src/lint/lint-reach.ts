@@ -1,15 +1,26 @@
 // Rules that no packet reaches: behind one that takes everything, or everything that they would take.
 import { isProxyChain } from '../compare/owners.ts'
 import { isBaseChain } from '../iptables/base-chains.ts'
-import type { ChainName } from '../iptables/rule.ts'
+import type { ChainName, Rule } from '../iptables/rule.ts'
 import { type Cidr, cidrContains, familyOfCidr, networkAddress, prefixLength } from '../model/address.ts'
 import type { Finding } from './finding.ts'
 import { endsChain, type IndexedRule, type IndexedTable, isUncertain, placeOf, type RuleIndex } from './rule-index.ts'
 
 export function lintReach(index: RuleIndex): readonly Finding[] {
   return index.tables.flatMap((table) =>
-    [...table.chains].flatMap(([chain, rules]) => lintChain(index, table, chain, rules)),
+    [...table.chains].flatMap(([chain, { rules }]) =>
+      mayHideRules(rules, table) ? lintChain(index, table, chain, table.rulesOf(chain)) : [],
+    ),
   )
+}
+
+/** Whether any rule but the last may end a packet's way: in most chains of Services none does. */
+function mayHideRules(rules: readonly Rule[], { ends }: IndexedTable): boolean {
+  return rules.some((rule, at) => {
+    const { target, protocol } = rule
+    if (at === rules.length - 1 || target === undefined || target.kind === 'mark' || isUncertain({ rule })) return false
+    return target.kind !== 'jump' || ends(target.chain, protocol?.not === true ? undefined : protocol?.value)
+  })
 }
 
 /** More of them in one chain are not compared with each other: that would take minutes. */
@@ -24,9 +35,9 @@ function lintChain(
   const findings: Finding[] = []
   /** By destination and port; rules without one of them, or for networks, stand under an empty key. */
   const enders = new Map<string, IndexedRule[]>()
-  for (const indexed of rules) {
-    if (indexed.effect.action === undefined) continue
-    const by = keysOf(indexed).flatMap((key) => enders.get(key) ?? [])
+  for (const [at, indexed] of rules.entries()) {
+    if (indexed.rule.target === undefined) continue
+    const by = enders.size === 0 ? [] : keysOf(indexed).flatMap((key) => enders.get(key) ?? [])
     const before = by.find((earlier) => covers(earlier, indexed))
     if (before !== undefined) {
       const finding = describe(index, table, chain, indexed, before)
@@ -34,7 +45,7 @@ function lintChain(
       // Behind a rule that takes everything all others are the same finding.
       if (before.effect.conditions.length === 0) break
     }
-    if (isUncertain(indexed) || !endsChain(indexed, table.ends)) continue
+    if (at === rules.length - 1 || isUncertain(indexed) || !endsChain(indexed, table.ends)) continue
     const [key = '|'] = keysOf(indexed)
     const known = enders.get(key)
     if (known === undefined) enders.set(key, [indexed])
@@ -88,7 +99,7 @@ function describe(
   const everything = before.effect.conditions.length === 0
   const kind = everything ? 'unreachable-rule' : 'shadowed-rule'
   const what = everything ? 'every packet' : 'every packet that it would take'
-  const ownJump = isBaseChain(chain) && isProxyChain(indexed.effect.chain ?? '')
+  const ownJump = isBaseChain(chain) && isProxyChain(indexed.chain ?? '')
   const same = indexed.portName !== undefined && indexed.portName === before.portName
   return {
     severity: ownJump ? 'error' : same || !isProxyChain(chain) ? 'notice' : 'warning',

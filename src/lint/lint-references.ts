@@ -17,17 +17,20 @@ export function lintReferences(index: RuleIndex): readonly Finding[] {
 
 function findMissingChains(index: RuleIndex, table: IndexedTable): readonly Finding[] {
   const findings: Finding[] = []
-  for (const [chain, rules] of table.chains) {
-    for (const indexed of rules) {
-      const { effect, portName } = indexed
-      if (effect.chain === undefined || table.chains.has(effect.chain) || !isUserChain(effect.chain)) continue
-      const owner = portName ?? table.owners.get(chain)
+  const isMissing = (target: ChainName | undefined): target is ChainName =>
+    target !== undefined && !table.chains.has(target) && isUserChain(target)
+  if (![...table.referred].some(isMissing)) return []
+  for (const chain of table.chains.keys()) {
+    for (const indexed of table.rulesOf(chain)) {
+      const target = indexed.chain
+      if (!isMissing(target)) continue
+      const owner = indexed.portName ?? table.owners.get(chain)
       findings.push({
         severity: 'error',
         kind: 'missing-chain',
         ...placeOf(index, table, chain, indexed),
         ...(owner !== undefined && { owner }),
-        message: `jumps to chain ${effect.chain}, which table ${table.name} does not have`,
+        message: `jumps to chain ${target}, which table ${table.name} does not have`,
         advice: 'the kernel can hold no such rule, so the dump is cut or edited: save the rules again',
       })
     }
@@ -45,9 +48,8 @@ function findMissingJumps(index: RuleIndex, table: IndexedTable): readonly Findi
   if (index.tables.some(({ chains }) => chains.has('KUBE-IPVS-FILTER'))) return []
   return BASE_CHAIN_JUMPS.filter((jump) => jump.table === table.name).flatMap(({ chain, rule }): readonly Finding[] => {
     const target = rule.target?.kind === 'jump' ? rule.target.chain : ''
-    const rules = table.chains.get(chain)
-    if (rules === undefined || !table.chains.has(target)) return []
-    if (rules.some(({ effect }) => effect.chain === target)) return []
+    if (!table.chains.has(chain) || !table.chains.has(target)) return []
+    if (table.rulesOf(chain).some((indexed) => indexed.chain === target)) return []
     return [
       {
         // Its one rule is for IPv4 alone.
@@ -65,8 +67,8 @@ function findMissingJumps(index: RuleIndex, table: IndexedTable): readonly Findi
 
 function findUnreferenced(index: RuleIndex, table: IndexedTable): readonly Finding[] {
   const findings: Finding[] = []
-  for (const [chain, rules] of table.chains) {
-    if (isBaseChain(chain) || table.referrers.has(chain)) continue
+  for (const [chain, { rules }] of table.chains) {
+    if (isBaseChain(chain) || table.referred.has(chain)) continue
     const owner = table.owners.get(chain)
     const place = { family: index.family, table: table.name, chain, ...(owner !== undefined && { owner }) }
     if (isServiceChain(chain)) {
