@@ -13,13 +13,15 @@ export interface Soaked {
 export interface SoakFault {
   readonly name: string
   readonly make: (soaked: Soaked) => void | Promise<void>
+  /** To our rules. */
+  readonly isDamage?: true
 }
 
 export const FAULTS: readonly SoakFault[] = [
   { name: 'watches end', make: ({ api }) => api.trouble({ kind: 'watches', what: 'end' }) },
   { name: 'helper killed', make: ({ agent }) => killHelper(agent) },
   { name: 'connections cut', make: ({ api }) => api.trouble({ kind: 'cut' }) },
-  { name: 'nat flushed', make: ({ variant }) => iptables(variant, '-t', 'nat', '-F') },
+  { name: 'nat flushed', make: ({ variant }) => iptables(variant, '-t', 'nat', '-F'), isDamage: true },
   {
     name: 'history compacted',
     make: async ({ api }) => {
@@ -27,7 +29,11 @@ export const FAULTS: readonly SoakFault[] = [
       await api.trouble({ kind: 'watches', what: 'end' })
     },
   },
-  { name: 'jump removed', make: ({ variant }) => iptables(variant, '-t', 'nat', '-D', 'PREROUTING', '1') },
+  {
+    name: 'jump removed',
+    make: ({ variant }) => iptables(variant, '-t', 'nat', '-D', 'PREROUTING', '1'),
+    isDamage: true,
+  },
   {
     name: 'server errors',
     make: async ({ api }) => {

@@ -70,7 +70,13 @@ export function startFamily<P extends ModeProgram>(options: FamilyOptions, mode:
   const { family, config, clock, log, metrics } = options
   const report = createFamilyReport(family, { clock, log, metrics, measure: mode.createMeter() })
   const conntrack = createConntrackCleaner(options)
-  const syncer = mode.createSyncer({ ...options, now: clock.now, onEvent: report.event, onFirstRead: conntrack.found })
+  const syncer = mode.createSyncer({
+    ...options,
+    probeShare: options.drift.probeShare,
+    now: clock.now,
+    onEvent: report.event,
+    onFirstRead: conntrack.found,
+  })
   const course: Course<P> = { triggerTimes: [], reasons: new Set() }
 
   const parts = { options, report, conntrack, syncer, requestWithin: (ms: number) => pacer.requestWithin(ms) }

@@ -32,6 +32,7 @@ export interface ModeSyncerOptions {
   readonly family: Family
   readonly variant: IptablesVariant
   readonly strangers?: StrangerSources
+  readonly probeShare: number
   readonly now: () => number
   readonly onEvent: (event: ModeSyncEvent) => void
   /** What the kernel held when this process read it first. */

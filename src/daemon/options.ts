@@ -41,9 +41,9 @@ export type DaemonSource =
 export type DaemonTask = 'serve' | 'once' | 'init-only'
 
 export interface DriftIntervals {
-  /** Milliseconds between looks at the fixed chains and jumps; stretched where looking is dear. */
+  /** Milliseconds between looks for a flush, missing chains and jumps; stretched where looking is dear. */
   readonly probeMs: number
-  /** Of a core, that these looks may cost; it matters with iptables-legacy only. */
+  /** Of a core, that these looks may cost where strangers write all the time. */
   readonly probeShare: number
   /** Milliseconds between comparisons of everything; stretched so that they cost at most 1% of a core. */
   readonly readBackMs: number

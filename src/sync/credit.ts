@@ -3,8 +3,8 @@
 
 export interface Credit {
   readonly isLeft: () => boolean
-  /** Does it, and takes what it took from the credit. */
-  readonly spend: <T>(work: () => Promise<T>) => Promise<T>
+  /** Does it, and takes what it took from the credit, unless the result says that it was needed anyway. */
+  readonly spend: <T>(work: () => Promise<T>, wasNeeded?: (result: T) => boolean) => Promise<T>
 }
 
 /** `now` is in milliseconds on a clock that only goes forward; `most` is what adds up at most, in milliseconds. */
@@ -21,13 +21,16 @@ export function createCredit({ share, most, now }: CreditOptions): Credit {
       count()
       return left > 0
     },
-    spend: async (work) => {
+    spend: async (work, wasNeeded = () => false) => {
       const started = now()
+      let isFree = false
       try {
-        return await work()
+        const result = await work()
+        isFree = wasNeeded(result)
+        return result
       } finally {
         count()
-        left -= now() - started
+        if (!isFree) left -= now() - started
       }
     },
   }

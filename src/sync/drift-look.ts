@@ -1,19 +1,26 @@
 // Looks for what somebody else did to our rules, and makes the next sync read and repair it. Two looks: the frequent one
 // sees flushes, and missing chains, jumps and rules; the read-back compares every rule.
 //
-// iptables-nft: the frequent look asks whether strangers wrote at all (stranger-watch.ts), for a millisecond, and goes on
-// to the fixed chains and to everything when they did. iptables-legacy knows no such question and reads whole tables
-// whatever it is asked, so there everything is read and compared with the digest of what was there before.
+// The frequent look asks whether strangers wrote at all, for one to four milliseconds, and goes on to everything when they
+// did: iptables-nft counts its transactions (stranger-watch.ts), iptables-legacy its entries (size-watch.ts). Where the
+// kernel can't be asked, iptables-nft shows its fixed chains, and iptables-legacy, which reads whole tables whatever it is
+// asked, everything: that is compared with the digest of what was there before.
+// Reading has a credit, but damage that was found costs none of it: however often somebody flushes our rules, each time
+// is noticed at once, and only strangers who write elsewhere all the time make looks rarer.
 import type { Hands } from '../host/hands.ts'
 import { diffKernel } from '../iptables/diff-kernel.ts'
 import type { DriftFinding } from '../iptables/drift-finding.ts'
 import { digestKernel, type KernelText } from '../iptables/kernel-text.ts'
+import type { Program } from '../iptables/program.ts'
+import type { TableName } from '../iptables/rule.ts'
 import type { Family } from '../model/address.ts'
 import type { Applier } from './applier.ts'
-import { createCredit } from './credit.ts'
+import { type Credit, createCredit } from './credit.ts'
 import { probeKernel, READ_BACK_SHARE } from './drift.ts'
 import type { Generations } from './generations.ts'
-import { createStrangerWatch } from './stranger-watch.ts'
+import { createSizeWatch } from './size-watch.ts'
+import { createStrangerWatch, type StrangerWatch } from './stranger-watch.ts'
+import { createTableSizes } from './table-sizes.ts'
 import type { IptablesVariant } from './variant.ts'
 
 export interface LookReport<F = DriftFinding> {
@@ -45,84 +52,100 @@ export interface DriftLookOptions {
   readonly now: () => number
   readonly applier: Pick<Applier, 'believed' | 'hasReading' | 'suspect' | 'read'>
   readonly strangers?: StrangerSources
+  /** Of a core, for what is read because strangers wrote, and found to be as it was left; READ_BACK_SHARE when absent. */
+  readonly probeShare?: number
 }
 
 /** Reads 10,000 Services back about 5 times. */
 const MOST_CREDIT_MS = 15_000
+/** A look at fixed places costs about this much of a core, however long it waited for one. */
+const SMALL_LOOK_MS = 10
 const NOTHING: LookReport = { findings: [], tookMs: 0 }
 
 export function createDriftLooks(options: DriftLookOptions): DriftLooks {
   const { hands, variant, family, now, applier, strangers } = options
-  const credit = createCredit({ share: READ_BACK_SHARE, most: MOST_CREDIT_MS, now })
-  const watch =
-    strangers &&
-    createStrangerWatch({
-      generations: strangers.generations,
-      fingerprint: () => strangers.fingerprint(family),
-      credit,
-    })
-  /** Of a kernel that held what is believed; iptables-legacy only. */
+  const credit = createCredit({ share: options.probeShare ?? READ_BACK_SHARE, most: MOST_CREDIT_MS, now })
+  const watch = variant === 'legacy' ? watchSizes(options, credit) : strangers && watchRules(strangers, family, credit)
+  /** Of a kernel that held what is believed; where iptables-legacy can't be asked. */
   let digest: string | undefined
+  /** For the sync that repairs what was read last. */
+  let lastReadVerified = () => {}
 
-  const compare = (kernel: KernelText, read?: string): readonly DriftFinding[] => {
+  const compare = (kernel: KernelText): readonly DriftFinding[] => {
     const believed = applier.believed()
     if (believed === undefined) return []
     const change = diffKernel(believed, kernel)
-    if (change.findings.length === 0) digest = read
-    else applier.suspect({ kernel, change })
+    if (change.findings.length > 0) applier.suspect({ kernel, change })
     return change.findings
   }
   const readBack = async (): Promise<readonly DriftFinding[]> => {
-    const strangersSeen = await watch?.beforeReading()
-    const kernel = await applier.read()
-    const findings = compare(kernel, variant === 'legacy' ? digestKernel(kernel) : undefined)
-    if (findings.length === 0) watch?.verified(strangersSeen)
+    lastReadVerified = (await watch?.beforeReading()) ?? (() => {})
+    const findings = compare(await applier.read())
+    if (findings.length === 0) lastReadVerified()
     return findings
   }
-  const lookAtFixed = async () => {
+  const lookAtFixed = async (): Promise<LookReport> => {
     const believed = applier.believed()
-    if (believed === undefined) return []
-    const findings = await probeKernel(hands, variant, believed)
+    const findings = believed === undefined ? [] : await probeKernel(hands, variant, believed)
     if (findings.length > 0) applier.suspect()
-    return findings
-  }
-  const timed = async (look: () => Promise<readonly DriftFinding[]>): Promise<LookReport> => {
-    if (applier.believed() === undefined) return NOTHING
-    const started = now()
-    return { findings: await look(), tookMs: now() - started }
+    return { findings, tookMs: SMALL_LOOK_MS }
   }
   /** Comparing is needed after each write of ours and of strangers: no reason to look later while there is credit. */
-  const legacy = async (): Promise<LookReport> => {
-    if (applier.believed() === undefined) return NOTHING
+  const lookAtAll = async (): Promise<LookReport> => {
+    lastReadVerified = () => {}
     const started = now()
     const kernel = await applier.read()
     const read = digestKernel(kernel)
     const readMs = now() - started
     if (read === digest) return { findings: [], tookMs: readMs }
     const isPaid = credit.isLeft()
-    const findings = isPaid ? await credit.spend(async () => compare(kernel, read)) : compare(kernel, read)
+    const findings = isPaid ? await credit.spend(async () => compare(kernel)) : compare(kernel)
+    if (findings.length === 0) digest = read
     return { findings, tookMs: isPaid ? readMs : now() - started }
   }
   const frequent = async (): Promise<LookReport> => {
-    if (variant === 'legacy') return legacy()
-    const seen = applier.believed() === undefined ? 'unchanged' : await watch?.look()
-    if (seen === 'unchanged') return NOTHING
-    const report = await timed(lookAtFixed)
+    if (applier.believed() === undefined) return NOTHING
+    const seen = (await watch?.look()) ?? 'unknown'
+    if (seen === 'unchanged') return { findings: [], tookMs: SMALL_LOOK_MS }
+    if (seen === 'unknown' && variant === 'legacy') return lookAtAll()
+    // What iptables-nft shows of its fixed chains is cheap, and enough to begin the repair; iptables-legacy reads it all.
+    const report = variant === 'nft' ? await lookAtFixed() : { findings: [], tookMs: SMALL_LOOK_MS }
     if (seen !== 'read' || report.findings.length > 0) return report
-    return { findings: await credit.spend(readBack), tookMs: report.tookMs }
+    return { ...report, findings: await credit.spend(readBack, (found) => found.length > 0) }
   }
   return {
     frequent,
-    readBack: () => timed(readBack),
+    readBack: async () => {
+      if (applier.believed() === undefined) return NOTHING
+      const started = now()
+      return { findings: await readBack(), tookMs: now() - started }
+    },
     beforeSync: async () => {
-      // What strangers wrote since that reading is seen by the next look, because nothing is verified here.
-      if (applier.hasReading()) return () => {}
-      const strangersSeen = applier.believed() === undefined ? await watch?.beforeReading() : undefined
-      return () => watch?.verified(strangersSeen)
+      // What strangers wrote since that reading is seen by the next look, because it is not verified here.
+      if (applier.hasReading()) return lastReadVerified
+      return (applier.believed() === undefined ? await watch?.beforeReading() : undefined) ?? (() => {})
     },
     wrote: () => {
       digest = undefined
       watch?.wrote()
     },
   }
+}
+
+function watchRules({ generations, fingerprint }: StrangerSources, family: Family, credit: Credit): StrangerWatch {
+  return createStrangerWatch({ generations, fingerprint: () => fingerprint(family), credit })
+}
+
+function watchSizes({ hands, family, applier }: DriftLookOptions, credit: Credit): StrangerWatch {
+  const read = createTableSizes(hands, family)
+  const { believed } = applier
+  const sizes = async () => {
+    const program = believed()
+    return program && read(tablesOf(program))
+  }
+  return createSizeWatch({ sizes, believed, credit })
+}
+
+function tablesOf(program: Program): readonly TableName[] {
+  return [...new Set(program.static.chains.map(({ table }) => table))].toSorted()
 }

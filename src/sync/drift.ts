@@ -1,8 +1,9 @@
 // The look at the fixed chains, and what looks may cost; when to look is drift-look.ts's.
 // The probe is one process that lists the canaries, the base chains and the small fixed chains: 3 to 7 ms with
 // iptables-nft, whatever the number of Services (with 10,000 of them `nft list chains` takes 280 ms, listing
-// KUBE-SERVICES 140 ms, iptables-save 1.5 s). iptables-legacy reads whole tables: 90 ms with 2,000 Services x 5
-// endpoints, 600 ms with 10,000; there the interval has to be stretched.
+// KUBE-SERVICES 140 ms, iptables-save 1.5 s). iptables-legacy reads whole tables whatever it is asked, so it is not asked
+// this: of a core, iptables-legacy-save takes 160 ms with 2,000 Services x 5 endpoints and 750 ms with 10,000, one that
+// shows a single chain half of it, and the number of a table's entries 4 ms in both (table-sizes.ts).
 import type { Hands } from '../host/hands.ts'
 import type { DriftFinding } from '../iptables/drift-finding.ts'
 import { CANARY, MARK_MASQ, POSTROUTING } from '../iptables/names.ts'
@@ -120,5 +121,5 @@ export function stretchInterval(wanted: number, durationMs: number, share: numbe
   return Math.max(wanted, Math.ceil(durationMs / share))
 }
 
-/** Of a core, for reading everything back, and for what is read because strangers wrote. */
+/** Of a core, for reading everything back. */
 export const READ_BACK_SHARE = 0.01

@@ -9,11 +9,9 @@ import type { Credit } from './credit.ts'
 import type { Generations } from './generations.ts'
 
 export interface StrangerWatch {
-  /** Before everything is read and compared: what `verified` is told afterwards. */
-  readonly beforeReading: () => Promise<number | undefined>
-  /** What was read was as it had to be, or is now. */
-  readonly verified: (strangers: number | undefined) => void
-  /** We wrote: the fingerprint is another one now. */
+  /** Before everything is read and compared; call the answer when what was read was as it had to be, or is now. */
+  readonly beforeReading: () => Promise<() => void>
+  /** We wrote: the chains are other ones now. */
   readonly wrote: () => void
   /** `read`: everything has to be read. `later`: it would have to, and there is no credit. */
   readonly look: () => Promise<'unchanged' | 'read' | 'later' | 'unknown'>
@@ -31,15 +29,17 @@ export function createStrangerWatch({ generations, fingerprint, credit }: Strang
   let verified: number | undefined
   let left: string | undefined
 
-  /** Undefined when a stranger wrote while it was taken. */
+  /** Undefined when a stranger wrote while it was taken. One that shows damage was needed. */
   const takeFingerprint = async (strangers: number): Promise<string | undefined> => {
-    const taken = await credit.spend(fingerprint)
+    const taken = await credit.spend(fingerprint, (found) => left !== undefined && found !== left)
     return (await generations.look()) === strangers ? taken : undefined
   }
   return {
-    beforeReading: generations.look,
-    verified: (strangers) => {
-      verified = strangers
+    beforeReading: async () => {
+      const strangers = await generations.look()
+      return () => {
+        verified = strangers
+      }
     },
     wrote: () => {
       left = undefined

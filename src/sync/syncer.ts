@@ -31,6 +31,8 @@ export interface SyncerOptions {
   readonly variant: IptablesVariant
   /** The look then sees all chains, where it would see the fixed ones only. iptables-nft alone has it. */
   readonly strangers?: StrangerSources
+  /** Of a core, that `check` may cost where strangers write elsewhere all the time. */
+  readonly probeShare?: number
   /** Milliseconds on a clock that only goes forward. */
   readonly now: () => number
   readonly limits?: Partial<SyncLimits>
@@ -117,7 +119,7 @@ export function createSyncer(options: SyncerOptions): Syncer {
     },
   })
   const applier = createApplier({ ...access, read: tellFirst(access.read, options.onFirstRead) })
-  const looks = createDriftLooks({ hands, variant, family, now, applier, ...(strangers && { strangers }) })
+  const looks = createDriftLooks({ ...options, applier })
   const isolations = createIsolations(now)
   const counters = createCounters(hands)
   const inTurn = createQueue()

@@ -79,7 +79,30 @@ describe.for(['nft', 'legacy'] as const)('with iptables-%s', (variant) => {
     })
   })
 
-  // iptables-legacy reads whole tables whatever it is asked.
+  test.runIf(variant === 'legacy')(
+    'our own writes are no reason to read everything, and each foreign one is for one reading',
+    async ({ skip }) => {
+      const here = place(skip)
+      const compiler = createCompiler(defaultProxyConfig(), plainNode(), 'ipv4')
+      const syncer = here.startSyncer('ipv4')
+      const check = async () => {
+        const before = here.saves()
+        expect((await syncer.check(NEVER)).findings).toEqual([])
+        return here.saves() - before
+      }
+      await syncer.sync(compiler(manyServices(5, 2)), NEVER)
+      await check()
+      for (const services of [6, 9, 2, 0, 7]) {
+        await syncer.sync(compiler(manyServices(services, services % 4)), NEVER)
+        expect(await check()).toBe(0)
+        here.must(['iptables-legacy', '-A', 'FORWARD', '-s', `192.0.2.${services}`, '-j', 'ACCEPT'])
+        expect(await check()).toBe(1)
+        expect(await check()).toBe(0)
+      }
+    },
+  )
+
+  // iptables-legacy tells how many entries a table has, not whose.
   test.runIf(variant === 'nft')(
     'strangers who write elsewhere, and our own writes, are no reason to read everything',
     async ({ skip }) => {

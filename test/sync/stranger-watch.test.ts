@@ -18,7 +18,8 @@ async function createPlace({ dearMs = 1, most = 100 } = {}) {
     },
     credit: createCredit({ share: 0.01, most, now }),
   })
-  watch.verified(await watch.beforeReading())
+  const verify = await watch.beforeReading()
+  verify()
   return {
     watch,
     pass: (milliseconds: number) => {
@@ -56,7 +57,8 @@ describe('watching for strangers', () => {
     foreignWrite('flushed')
     expect(await watch.look()).toBe('read')
     expect(await watch.look()).toBe('read')
-    watch.verified(await watch.beforeReading())
+    const verify = await watch.beforeReading()
+    verify()
     expect(await watch.look()).toBe('unchanged')
   })
 
@@ -93,4 +95,23 @@ test('a credit allows a share of the time on average, and what was saved at once
   }
   expect(spent).toBeGreaterThan(0.009 * time)
   expect(spent).toBeLessThan(0.01 * time + 500 + 200 + 1)
+})
+
+test('what was needed anyway costs no credit', async () => {
+  let time = 0
+  const credit = createCredit({ share: 0.01, most: 500, now: () => time })
+  const read = (findings: number) =>
+    credit.spend(
+      async () => {
+        time += 400
+        return findings
+      },
+      (found) => found > 0,
+    )
+  for (let damage = 0; damage < 50; damage += 1) expect(await read(1)).toBe(1)
+  expect(credit.isLeft()).toBe(true)
+  await read(0)
+  expect(credit.isLeft()).toBe(true)
+  await read(0)
+  expect(credit.isLeft()).toBe(false)
 })

@@ -55,7 +55,7 @@ function addDriftOptions(command: Command): void {
     .addOption(
       new Option(
         '--drift-share <percent>',
-        'of a core that these looks may cost; the interval is stretched to it, which matters with iptables-legacy',
+        'of a core that these looks may cost where other programs write rules all the time; they are rarer then',
       )
         .argParser(positive)
         .default(5),
