@@ -15,7 +15,7 @@ import { IPVS_TOOLS, runInSecondKernel, skipOrFail } from './second-kernel.ts'
 
 const isLong = process.env['SLUICE_LONG'] === '1'
 /** Many times what it takes. */
-const SECONDS = 6_000
+const SECONDS = 14_400
 
 const lacking = isLong ? skipOrFail('the agent in IPVS mode', IPVS_TOOLS) : undefined
 

@@ -18,8 +18,14 @@ export const IPVS_DIFFERENCES: readonly Difference[] = [
   {
     rows: ['2235', '2272'],
     instead:
-      'a client keeps its server until its connections are forgotten, and up to a minute longer than the time of the Service',
+      'a client keeps its server for the time of the Service after its last connection, until its connections are forgotten, and up to a minute longer',
     why: 'while a connection of the client is remembered, 10 s after a reset and 2 minutes after an orderly end, the kernel looks again every 60 s only',
+  },
+  {
+    rows: ['Networking large requests'],
+    instead:
+      'a UDP datagram that is larger than the MTU: to the first one of a process of the node the kernel says "message too long" (EMSGSIZE), the second arrives; over IPv6 none arrives, and none from a pod either whose node has br_netfilter',
+    why: 'IPVS refuses what does not fit the way to the real server: what the node sends goes by loopback first, which takes 64 KiB, and br_netfilter puts fragments of IPv6 together and forgets how large they were',
   },
   {
     rows: ['2528', '2597', '2668'],
@@ -30,7 +36,7 @@ export const IPVS_DIFFERENCES: readonly Difference[] = [
     rows: ['2994'],
     instead:
       'internalTrafficPolicy Local of a Service that is reachable from outside: endpoints elsewhere, not silence',
-    why: 'without endpoints here all endpoints become real servers (spec 8.4)',
+    why: 'without endpoints here all endpoints become real servers',
   },
   {
     rows: ['LoadBalancers ExternalTrafficPolicy: Local works from pods'],

@@ -6,7 +6,7 @@ import { HASH_ROWS } from './ipvs-hash-rows.ts'
 import { type HeldRow, IPVS_ROWS } from './ipvs-rows.ts'
 import { SCHEDULER_ROWS } from './ipvs-scheduler-rows.ts'
 
-export const GROUPS = ['services', 'essentials', 'masquerade', 'schedulers', 'live'] as const
+export const GROUPS = ['services', 'essentials', 'masquerade', 'schedulers', 'patient', 'live'] as const
 export type Group = (typeof GROUPS)[number]
 
 /** One of each kind among the rows for Services, for a family in which not all of them are held. */
@@ -26,17 +26,17 @@ const ESSENTIALS = [
   'DualStack',
 ]
 
-/** Minutes of waiting for connections to be forgotten, and large packets: SLUICE_LONG=1 holds them. */
-const LONG_ROWS = ['2235 ', '2272 ', 'Networking large requests']
-const isLong = process.env['SLUICE_LONG'] === '1'
-const isInTime = (row: Row) => isLong || !LONG_ROWS.some((start) => rowName(row).startsWith(start))
+/** They wait until the kernel has forgotten a client, up to minutes each. */
+const PATIENT = ['2235 ', '2272 ']
+const startsWithOne = (row: Row, starts: readonly string[]) => starts.some((start) => rowName(row).startsWith(start))
 
 const ROWS_OF: Readonly<Record<Group, readonly Row[]>> = {
-  services: ROWS.filter((row) => row.source !== 'Masquerade' && isInTime(row)),
-  essentials: ROWS.filter((row) => ESSENTIALS.some((start) => rowName(row).startsWith(start))),
+  services: ROWS.filter((row) => row.source !== 'Masquerade' && !startsWithOne(row, PATIENT)),
+  essentials: ROWS.filter((row) => startsWithOne(row, ESSENTIALS)),
   masquerade: ROWS.filter(({ source }) => source === 'Masquerade'),
   schedulers: SCHEDULER_ROWS,
   live: [...IPVS_ROWS, ...HASH_ROWS],
+  patient: ROWS.filter((row) => startsWithOne(row, PATIENT)),
 }
 
 export const ALL_ROWS: readonly Row[] = [...new Set(GROUPS.flatMap((group) => ROWS_OF[group]))]

@@ -3,6 +3,7 @@
 import type { Family } from '../../src/model/address.ts'
 import { createLaboratory } from '../traffic/laboratory.ts'
 import { createBench, startServers } from '../traffic/row.ts'
+import { takeComparisons } from '../traffic/simulated.ts'
 import { hold } from './held.ts'
 import { GROUPS, rowName, rowsOf } from './ipvs-groups.ts'
 
@@ -15,6 +16,7 @@ await startServers(lab)
 for (const group of GROUPS.filter((each) => words.includes(each))) {
   for (const row of rowsOf(group, family)) {
     if (pattern !== undefined && !new RegExp(pattern).test(rowName(row))) continue
-    await hold(rowName(row), family, () => row.hold(createBench(lab, family)))
+    const work = () => row.hold(createBench(lab, family))
+    await hold(rowName(row), family, work, () => ({ comparisons: takeComparisons() }))
   }
 }

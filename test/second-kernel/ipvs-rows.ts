@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 import type { Counts, Namespace, Run } from '../traffic/agent.ts'
 import type { EndpointSpec, Manifest } from '../traffic/cluster.ts'
 import { eventually } from '../traffic/eventually.ts'
-import { ask, type Bench, expectRefused, type Row, serverOf, type Target } from '../traffic/row.ts'
+import { ask, type Bench, expectForeseen, expectRefused, type Row, serverOf, type Target } from '../traffic/row.ts'
 import { type NodeSyncer, startNodeSyncer } from './node-syncer.ts'
 
 export type HeldRow = Row & Required<Pick<Row, 'hold'>>
@@ -37,8 +37,11 @@ async function realServers({ lab }: Bench): Promise<string> {
 async function openTo(bench: Bench, client: Namespace, server: string) {
   for (let opened = 0; opened < 10; opened += 1) {
     const [to, port] = targetOf(bench)
-    const stream = await client.open({ to, port, resets: true })
-    if (serverOf(await stream.ask()) === server) return stream
+    const question = { to, port, resets: true }
+    const stream = await client.open(question)
+    const outcome = await stream.ask()
+    expectForeseen(client, question, outcome)
+    if (serverOf(outcome) === server) return stream
     await stream.close()
   }
   return expect.fail(`no stream to ${server}`)

@@ -3,7 +3,7 @@
 import { expect } from 'vitest'
 import { defaultProxyConfig } from '../../src/index.ts'
 import type { Namespace, Stream } from '../traffic/agent.ts'
-import { ask, type Bench, serverOf, type Target } from '../traffic/row.ts'
+import { ask, type Bench, expectForeseen, serverOf, type Target } from '../traffic/row.ts'
 import type { HeldRow } from './ipvs-rows.ts'
 
 const ENDPOINTS = [0, 1, 2].map((node) => ({ node, pod: 0 }))
@@ -31,9 +31,12 @@ async function openStreams(from: Namespace, [to, port]: Target, count: number) {
   const streams: Stream[] = []
   const servers: string[] = []
   for (let opened = 0; opened < count; opened += 1) {
-    const stream = await from.open({ to, port, resets: true })
+    const question = { to, port, resets: true }
+    const stream = await from.open(question)
     streams.push(stream)
-    servers.push(serverOf(await stream.ask()))
+    const outcome = await stream.ask()
+    expectForeseen(from, question, outcome)
+    servers.push(serverOf(outcome))
   }
   return { servers, close: async () => void (await Promise.all(streams.map((stream) => stream.close()))) }
 }

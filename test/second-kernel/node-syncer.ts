@@ -4,10 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type SupervisedHands, startHands } from '../../src/host/hands-client.ts'
 import type { Family, ProxyConfig } from '../../src/index.ts'
 import { createIpvsCompiler } from '../../src/ipvs/compile.ts'
+import { showState } from '../../src/ipvs/shown-state.ts'
 import { createIpvsSyncer } from '../../src/sync/ipvs/syncer.ts'
 import type { TerminationLimits } from '../../src/sync/ipvs/terminations.ts'
+import { simulateIpvs } from '../support/simulate-ipvs.ts'
 import { factsFor, type Manifest, snapshotFor } from '../traffic/cluster.ts'
 import type { Laboratory } from '../traffic/laboratory.ts'
+import { rememberRules } from '../traffic/simulated.ts'
 
 export interface NodeSyncer extends AsyncDisposable {
   /** Brings the node to exactly these objects. */
@@ -55,6 +58,8 @@ export async function startNodeSyncer(options: NodeSyncerOptions): Promise<NodeS
       const { config: whole, facts } = factsFor(snapshot, node, config)
       program = createIpvsCompiler(whole, facts, family)(snapshot)
       await bring()
+      const state = showState(program)
+      rememberRules(lab, family, node, (network) => simulateIpvs(state, network))
     },
     finish: async () => {
       for (;;) {

@@ -102,7 +102,8 @@ export interface Namespace {
  * looked for again takes three. Nothing is asked twice, so the time hides no more than TCP's own second SYN does.
  */
 const ANSWER_MS = 20_000
-const EXEC_TIMEOUT_MS = 60_000
+/** Longer than a program waits for the lock of iptables. */
+const EXEC_TIMEOUT_MS = 300_000
 
 export async function createNamespace(name: string): Promise<Namespace> {
   const child = spawn('unshare', ['--net', PYTHON, '-u', AGENT, name], { stdio: 'pipe' })

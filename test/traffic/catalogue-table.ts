@@ -1,4 +1,5 @@
 // docs/traffic.md as text.
+import { IPVS_DIFFERENCES, IPVS_REMARKS } from '../second-kernel/ipvs-differences.ts'
 import { CASES, type Case, holdingsOf } from './catalogue.ts'
 
 const HEAD = `# Traffic
@@ -17,8 +18,22 @@ This file is written by \`vitest run --project pure test/traffic-table.test.ts -
 | --- | --------- | ---- | ---- | ------- |
 `
 
+const IPVS_HEAD = `
+## IPVS mode
+
+The rows of **render**, and those of **run** about steady traffic and UDP flows, are held in IPVS mode too, in a second
+kernel (\`test/second-kernel/ipvs.test.ts\`, \`ipvs-agent.test.ts\`). They hold as above, except for this, which kube-proxy's
+IPVS mode has in common:
+
+`
+
 export function trafficTable(): string {
-  return HEAD + CASES.map((each) => `${lineOf(each)}\n`).join('')
+  const differences = IPVS_DIFFERENCES.map(
+    ({ rows, instead, why }) => `- ${rows.join('; ')}: ${instead}. Because ${why}.\n`,
+  )
+  const remarks = IPVS_REMARKS.map((remark) => `- ${remark}\n`)
+  const table = CASES.map((each) => `${lineOf(each)}\n`)
+  return [HEAD, ...table, IPVS_HEAD, ...differences, ...remarks].join('')
 }
 
 function lineOf(each: Case): string {

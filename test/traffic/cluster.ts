@@ -12,11 +12,13 @@ import {
   printPayload,
   type Snapshot,
 } from '../../src/index.ts'
+import { createSimulator } from '../../src/iptables/simulate.ts'
 import { compileIpvs } from '../../src/ipvs/compile.ts'
 import { printNodeRestore } from '../../src/ipvs/print-node.ts'
 import { showState } from '../../src/ipvs/shown-state.ts'
+import { simulateIpvs } from '../support/simulate-ipvs.ts'
 import { loadIpvs } from './ipvs-node.ts'
-import { ADDRESSES, type Laboratory, NODES } from './laboratory.ts'
+import { ADDRESSES, allOrNone, type Laboratory, NODES } from './laboratory.ts'
 import { rememberRules } from './simulated.ts'
 
 export type Manifest = Readonly<Record<string, unknown>>
@@ -135,16 +137,22 @@ export async function programNodes(
   change: Partial<ProxyConfig> = {},
 ): Promise<void> {
   const snapshot = snapshotFor(objects)
-  await Promise.all(
+  await allOrNone(
     lab.nodes.map(async (node, index) => {
       const { config, facts } = factsFor(snapshot, index, change)
       if (lab.mode === 'ipvs') {
         const states = families.map((family) => showState(compileIpvs(snapshot, config, facts, family)))
         await loadIpvs(node, printNodeRestore(states))
+        for (const state of states) rememberRules(lab, state.family, index, (network) => simulateIpvs(state, network))
       } else {
         const programs = families.map((family) => compile(snapshot, config, facts, family))
         await node.applyRules(Object.fromEntries(programs.map((program) => [program.family, printPayload(program)])))
-        for (const program of programs) rememberRules(lab, program.family, index, () => link(program))
+        for (const program of programs) {
+          rememberRules(lab, program.family, index, (network) => ({
+            simulate: createSimulator(link(program)),
+            network,
+          }))
+        }
       }
       await node.flushConntrack('udp')
     }),

@@ -1,7 +1,7 @@
 // Loads what `sluice render --mode ipvs -o restore` prints into a node of the laboratory, in place of what was there.
 import type { ToolText } from '../../src/ipvs/print-node.ts'
 import type { Program } from './agent.ts'
-import type { LabNode } from './laboratory.ts'
+import { type LabNode, LOCK_SECONDS } from './laboratory.ts'
 
 /** How a text is loaded, and what is put before it so that it is the only one. */
 interface Loading extends Pick<Program, 'argv' | 'says'> {
@@ -11,8 +11,8 @@ interface Loading extends Pick<Program, 'argv' | 'says'> {
 /** Rules go whole tables at a time. Sets can't be destroyed while rules name them, but emptied. */
 const LOADING: Readonly<Record<string, Loading>> = {
   'ipset-restore': { argv: ['ipset', 'restore', '-exist'], before: 'flush\n' },
-  'iptables-restore': { argv: ['iptables-restore', '--wait', '10'], before: '' },
-  'ip6tables-restore': { argv: ['ip6tables-restore', '--wait', '10'], before: '' },
+  'iptables-restore': { argv: ['iptables-restore', '--wait', LOCK_SECONDS], before: '' },
+  'ip6tables-restore': { argv: ['ip6tables-restore', '--wait', LOCK_SECONDS], before: '' },
   'kube-ipvs0-addresses-restore': {
     argv: ['ip', '-force', '-batch', '-'],
     before: 'link delete kube-ipvs0\n',

@@ -10,6 +10,8 @@ import type { Family } from '../../src/index.ts'
 import { createNamespace, type Namespace } from './agent.ts'
 
 export const NODES = 3
+/** All nodes share the lock of iptables-legacy, and each of them may take seconds on a busy machine. */
+export const LOCK_SECONDS = '120'
 export const PODS_PER_NODE = 2
 
 /** The laboratory's addresses of one family. */
@@ -131,8 +133,8 @@ export async function createLaboratory(options: LaboratoryOptions = {}): Promise
   }
 }
 
-/** Waits for all, so that none is still being made when the others are closed. */
-async function allOrNone<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
+/** Waits for all, so that none is still at work when what comes after the first that failed begins. */
+export async function allOrNone<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
   const settled = await Promise.allSettled(promises)
   return settled.map((result) => {
     if (result.status === 'rejected') throw result.reason
@@ -154,7 +156,7 @@ function asNode(namespace: Namespace, { variant, forgetsFlows = true }: Laborato
     applyRules: async (payloads) => {
       for (const family of ['ipv4', 'ipv6'] as const) {
         const payload = payloads[family]
-        if (payload !== undefined) await namespace.exec([tools[family], '--wait', '10'], payload)
+        if (payload !== undefined) await namespace.exec([tools[family], '--wait', LOCK_SECONDS], payload)
       }
     },
     flushConntrack: async (protocol) => {

@@ -99,7 +99,7 @@ export function createNodeAgent(options: NodeAgentOptions): NodeAgent {
           const families = new Set(mine.filter(isSync).map((line) => line['family']))
           if (families.size < 2) throw new Error(`${name}: not synced`)
         },
-        { withinMs: 60_000 },
+        { withinMs: 600_000 },
       ).catch((error: unknown) => {
         throw new Error(`${String(error)}: ${said}`, { cause: error })
       })

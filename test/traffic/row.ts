@@ -70,9 +70,14 @@ export function createBench(lab: Laboratory, family: Family): Bench {
 export async function ask(from: Namespace, [to, port, protocol = 'tcp']: Target, more: Partial<Question> = {}) {
   const question: Question = { to, port, protocol, ...more }
   const outcome = await from.connect(question)
+  expectForeseen(from, question, outcome)
+  return outcome
+}
+
+/** Throws when the simulator says that this can't come of the question. */
+export function expectForeseen(from: Namespace, question: Question, outcome: Outcome): void {
   const difference = compareWithSimulator(from, question, outcome)
   if (difference !== undefined) throw new Error(difference)
-  return outcome
 }
 
 /** Enough that a server chosen with one chance in three is missed once in 200,000 times. */

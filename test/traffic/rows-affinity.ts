@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Namespace } from './agent.ts'
-import { eventually } from './eventually.ts'
+import { timesOutInIpvs } from './ipvs-affinity.ts'
 import { ask, type Bench, expectServers, type Row, serverOf, type Target } from './row.ts'
 
 const NODE_PORT = 30080
@@ -77,19 +77,17 @@ function holds(way: Way): (bench: Bench) => Promise<void> {
   }
 }
 
-/** Longer than the kernel remembers a connection that was reset. */
-const IPVS_SECONDS = 12
 /** By chance the same server may be chosen again, but hardly ten times. */
 const MOST_CHOICES = 10
 
 function timesOut(way: Way): (bench: Bench) => Promise<void> {
   return async (bench) => {
-    await program(bench, 'ClientIP', bench.lab.mode === 'ipvs' ? IPVS_SECONDS : 1)
-    const [client, target] = clientAndTarget(bench, way)
     if (bench.lab.mode === 'ipvs') {
-      await timesOutInIpvs(bench, client, target)
+      await timesOutInIpvs(bench, way)
       return
     }
+    await program(bench, 'ClientIP', 1)
+    const [client, target] = clientAndTarget(bench, way)
     const first = await expectAffinity(client, target, 1_000)
     for (let count = 0; count < MOST_CHOICES; count++) {
       await sleep(1_300)
@@ -97,28 +95,6 @@ function timesOut(way: Way): (bench: Bench) => Promise<void> {
     }
     expect.fail(`still ${first} after ${MOST_CHOICES} pauses`)
   }
-}
-
-/**
- * When the time of the Service is over and the kernel still remembers a connection of the client, it looks again only after
- * 60 seconds. A connection that is reset is remembered for 10 seconds, a finished one for 2 minutes. The next server is
- * the next one in turn.
- */
-async function timesOutInIpvs({ lab, ips }: Bench, client: Namespace, target: Target): Promise<void> {
-  const first = serverOf(await ask(client, target, { resets: true }))
-  expect(SERVERS).toContain(first)
-  for (let count = 0; count < 3; count++) expect(serverOf(await ask(client, target, { resets: true }))).toBe(first)
-  const forwarder = target[0] === ips.clusterIP(1) ? lab.node(0) : lab.node(1)
-  await eventually(
-    async () => {
-      const { stdout } = await forwarder.exec(['ipvsadm', '-Lnc'])
-      // Of the client as such: from port 0.
-      const lines = stdout.split('\n').filter((line) => / \S+:0 /.test(line))
-      if (lines.length > 0) throw new Error(`the client is remembered: ${lines.join('; ')}: ${stdout}`)
-    },
-    { withinMs: 100_000, everyMs: 500 },
-  )
-  expect(serverOf(await ask(client, target, { resets: true }))).not.toBe(first)
 }
 
 function switches(way: Way): (bench: Bench) => Promise<void> {

@@ -1,6 +1,7 @@
 // Kubernetes' suites LoadBalancers, Networking, Conntrack and KubeProxy. The cloud's part, to bring packets for the
 // load-balancer IP to a node, is a route here.
 import { expect } from 'vitest'
+import type { Namespace, Outcome } from './agent.ts'
 import type { ServiceSpec } from './cluster.ts'
 import {
   ask,
@@ -147,7 +148,25 @@ async function nodePortChanges({ lab, ips, cluster, service, slice }: Bench): Pr
 /** Larger than a packet: as upstream, and many packets. UDP travels in fragments then. */
 const LARGE = [2_000, 20_000]
 
-async function largeRequests({ lab, ips, cluster, service, slice }: Bench): Promise<void> {
+/** EMSGSIZE, "message too long". */
+function isTooLong(outcome: Outcome): boolean {
+  return outcome.kind === 'error' && outcome.code === 'EMSGSIZE'
+}
+
+/**
+ * IPVS asks whether a datagram fits the way to the real server, and refuses one that does not (ip_vs_xmit.c), where it is
+ * not in fragments that fit: what a process of the node sends goes by loopback first, which takes 64 KiB. Over IPv4 the
+ * node remembers then what fits, and the next datagram arrives. Over IPv6 it does not; and a bridge with br_netfilter
+ * puts together what pods send in fragments, and forgets how large they were.
+ */
+function mayBeTooLong({ lab, ips, family }: Bench, from: Namespace, to: string, protocol: string): boolean {
+  if (lab.mode !== 'ipvs' || protocol !== 'udp') return false
+  const isBehindBridge = family === 'ipv6' && lab.pods.includes(from) && to === ips.clusterIP(1)
+  return isBehindBridge || lab.nodes.some((node) => node === from)
+}
+
+async function largeRequests(bench: Bench): Promise<void> {
+  const { lab, ips, cluster, service, slice, family } = bench
   const ports = [
     { port: 80, nodePort: NODE_PORT },
     { port: 80, protocol: 'UDP', nodePort: NODE_PORT },
@@ -163,7 +182,11 @@ async function largeRequests({ lab, ips, cluster, service, slice }: Bench): Prom
   for (const protocol of ['tcp', 'udp'] as const) {
     for (const [from, to, port] of ways) {
       for (const echo of LARGE) {
-        const outcome = await ask(from, [to, port, protocol], { echo })
+        let outcome = await ask(from, [to, port, protocol], { echo })
+        if (mayBeTooLong(bench, from, to, protocol) && isTooLong(outcome)) {
+          if (family === 'ipv6') continue
+          outcome = await ask(from, [to, port, protocol], { echo })
+        }
         const what = `${from.name} asks ${to} ${port} ${protocol}`
         expect({ what, ...outcome }).toMatchObject({ what, kind: 'answer', server: 'pod-1-0', echoed: echo })
       }

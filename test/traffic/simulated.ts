@@ -1,12 +1,10 @@
 // The laboratory's questions put to the simulator too, with the rules that its nodes were given: whatever the kernel did
-// must be one of the things that the simulator says may happen. A packet may pass several nodes, one after the other. In
-// IPVS mode the laboratory is not asked (test/second-kernel/simulate-ipvs.test.ts asks there).
-
-import type { Ruleset } from '../../src/iptables/rule.ts'
-import { createSimulator, type Simulator } from '../../src/iptables/simulate.ts'
+// must be one of the things that the simulator says may happen. A packet may pass several nodes, one after the other. What
+// is not compared is counted, with the reason.
+import type { Simulator } from '../../src/iptables/simulate.ts'
 import { type Cidr, type Family, familyOfIp, type Ip, parseIp } from '../../src/model/address.ts'
 import { replyWay } from '../../src/packet/describe-trace.ts'
-import { type InterfaceAddress, LOOPBACK, type NodeNetwork, sourceTowards } from '../../src/packet/network.ts'
+import { type InterfaceAddress, isLocal, LOOPBACK, type NodeNetwork, sourceTowards } from '../../src/packet/network.ts'
 import { originAs, originOf } from '../../src/packet/origin.ts'
 import type { Packet } from '../../src/packet/packet.ts'
 import type { Outcome as SimulatedOutcome } from '../../src/packet/trace.ts'
@@ -17,30 +15,64 @@ interface Loaded {
   readonly lab: Laboratory
   /** By family and number of the node; made when first asked. */
   readonly nodes: Map<string, () => SimulatedNode>
+  /** Clients with the ports that they asked from. */
+  readonly asked: Set<string>
 }
 
-interface SimulatedNode {
+/** What is on the node: rules, and in IPVS mode virtual servers and the addresses of kube-ipvs0. */
+export interface SimulatedNode {
   readonly simulate: Simulator
   readonly network: NodeNetwork
+}
+
+/** How many questions were put to both, and agreed; and how many were not compared, by the reason. */
+export interface Comparisons {
+  readonly agreed: number
+  readonly leftOut: Readonly<Record<string, number>>
 }
 
 const LOADED = new WeakMap<Namespace, Loaded>()
 /** Packets that are passed on more often go in circles. */
 const MOST_NODES = 4
-let compared = 0
+let agreed = 0
+let leftOut: Record<string, number> = {}
 
-/** How many questions were put to both. */
-export function comparedQuestions(): number {
-  return compared
+/** Since the last time. */
+export function takeComparisons(): Comparisons {
+  const taken = { agreed, leftOut }
+  agreed = 0
+  leftOut = {}
+  return taken
+}
+
+export function sumComparisons(all: readonly Comparisons[]): Comparisons {
+  const sum: Record<string, number> = {}
+  for (const [reason, times] of all.flatMap((each) => Object.entries(each.leftOut))) {
+    sum[reason] = (sum[reason] ?? 0) + times
+  }
+  return { agreed: all.reduce((count, each) => count + each.agreed, 0), leftOut: sum }
+}
+
+/** One line, for the end of a test's output. */
+export function formatComparisons({ agreed: count, leftOut: others }: Comparisons): string {
+  const reasons = Object.entries(others).map(([reason, times]) => `${times} (${reason})`)
+  const rest = reasons.length === 0 ? '' : `; not compared: ${reasons.join(', ')}`
+  return `questions put to the simulator too, which agreed: ${count}${rest}`
 }
 
 /** From now on questions of this laboratory are compared, as far as all nodes' rules are known. */
-export function rememberRules(lab: Laboratory, family: Family, node: number, ruleset: () => Ruleset): void {
+export function rememberRules(
+  lab: Laboratory,
+  family: Family,
+  node: number,
+  make: (network: NodeNetwork) => SimulatedNode,
+): void {
   const [first] = lab.nodes
-  const loaded = (first === undefined ? undefined : LOADED.get(first)) ?? { lab, nodes: new Map() }
+  const before = first === undefined ? undefined : LOADED.get(first)
+  const loaded: Loaded = before ?? { lab, nodes: new Map(), asked: new Set() }
   for (const namespace of [lab.outside, ...lab.nodes, ...lab.pods]) LOADED.set(namespace, loaded)
   let made: SimulatedNode | undefined
-  loaded.nodes.set(`${family} ${node}`, () => (made ??= makeNode(family, node, ruleset())))
+  loaded.nodes.set(`${family} ${node}`, () => (made ??= make(networkOf(family, node))))
 }
 
 /** Somebody else writes the rules from now on. */
@@ -48,20 +80,35 @@ export function forgetRules({ outside, nodes, pods }: Laboratory): void {
   for (const namespace of [outside, ...nodes, ...pods]) LOADED.delete(namespace)
 }
 
-/** What differs, in words; undefined when nothing does, and when the rules are not known. */
+/** What differs, in words; undefined when nothing does, and when it is not compared. */
 export function compareWithSimulator(from: Namespace, question: Question, outcome: Outcome): string | undefined {
+  const ends = comparableEnds(from, question, outcome)
+  if (typeof ends === 'string') {
+    leftOut[ends] = (leftOut[ends] ?? 0) + 1
+    return undefined
+  }
+  if (ends.some((end) => allows(end, outcome) || isNotHeardYet(end, outcome, question))) {
+    agreed += 1
+    return undefined
+  }
+  return `${from.name} asks ${question.to} ${question.port}: found ${JSON.stringify(outcome)}, and the simulator says ${ends.map((end) => JSON.stringify(end)).join(' or ')}`
+}
+
+/** Where the question may come to; or why that is not compared. */
+function comparableEnds(from: Namespace, question: Question, outcome: Outcome): readonly PossibleEnd[] | string {
   const loaded = LOADED.get(from)
   const to = parseIp(question.to)
-  if (loaded === undefined || to === undefined || outcome.kind === 'closed' || outcome.kind === 'error')
-    return undefined
+  if (to === undefined) return 'to no address'
   const family = familyOfIp(to)
-  // A flow that is remembered goes where it went before.
-  if (!loaded.nodes.has(`${family} 0`) || question.sourcePort !== undefined) return undefined
-  const ends = possibleEnds(loaded, from, question, to)
-  if (ends === undefined) return undefined
-  compared += 1
-  if (ends.some((end) => allows(end, outcome) || isNotHeardYet(end, outcome, question))) return undefined
-  return `${from.name} asks ${question.to} ${question.port}: found ${JSON.stringify(outcome)}, and the simulator says ${ends.map((end) => JSON.stringify(end)).join(' or ')}`
+  const isKnown = Array.from({ length: NODES }).every((_, node) => loaded?.nodes.has(`${family} ${node}`))
+  if (loaded === undefined || !isKnown) return 'others than this test wrote the rules'
+  const { protocol = 'tcp', source = '', sourcePort } = question
+  const client = `${from.name} ${family} ${protocol} ${source} ${sourcePort}`
+  if (sourcePort !== undefined && loaded.asked.has(client)) return 'a flow that is remembered goes where it went before'
+  loaded.asked.add(client)
+  if (outcome.kind === 'closed' || outcome.kind === 'error')
+    return `the client was told something else: ${outcome.kind}`
+  return possibleEnds(loaded, from, question, to) ?? 'no node gets it'
 }
 
 /** Where a packet may come to. */
@@ -133,12 +180,17 @@ function possibleEnds(loaded: Loaded, from: Namespace, question: Question, to: I
 function follow(loaded: Loaded, { node, packet, start, answersLost }: Place, passed: number): readonly PossibleEnd[] {
   if (passed >= MOST_NODES) return [{ kind: 'lost' }]
   const { simulate, network } = nodeOf(loaded, packet.family, node)
+  // In IPVS mode every node has every virtual address, and a node asks a virtual address from that very address: where
+  // such a packet comes in, an answer would stay. IPv4 does not even let it in, as from a martian.
+  const isFromOneself = start === undefined && isLocal(network, packet.source)
+  if (isFromOneself && packet.family === 'ipv4') return [{ kind: 'lost' }]
   const origin = start === undefined ? originOf(network, packet.source) : originAs(network, start, packet.source)
   // What comes from elsewhere comes in by eth0, whatever its address is.
   const arrived = start === undefined ? { ...origin, here: false, inInterface: 'eth0' } : origin
   const trace = simulate(packet, arrived, network)
   return trace.outcomes.flatMap(({ outcome }) => {
-    const lost = answersLost === true || replyWay(outcome, trace, network) === 'past this node'
+    const stays = isFromOneself && !('masqueraded' in outcome && outcome.masqueraded)
+    const lost = answersLost === true || stays || replyWay(outcome, trace, network) === 'past this node'
     return endsOf(loaded, { node, packet, ...(lost && { answersLost: lost }) }, outcome, passed)
   })
 }
@@ -148,19 +200,20 @@ function endsOf(loaded: Loaded, place: Place, outcome: SimulatedOutcome, passed:
   if (outcome.kind === 'drop' || outcome.kind === 'reject') return [{ kind: outcome.kind }]
   if (outcome.kind === 'taken') return [{ kind: 'lost' }]
   const { destination, destinationPort: port, sourceSeen } = outcome
-  const server = outcome.to === 'this node' ? `node-${node}` : podNamed(packet.family, destination)
+  const pod = podAt(packet.family, destination)
+  const server = outcome.to === 'this node' ? `node-${node}` : pod?.node === node ? pod.name : undefined
   if (server !== undefined)
     return [{ kind: 'at', server, port, client: sourceSeen, answersFindBack: answersLost !== true }]
-  const next = nodeBehind(loaded.lab, packet.family, destination)
+  const next = pod?.node ?? nodeBehind(loaded.lab, packet.family, destination)
   if (next === undefined || next === node) return [{ kind: 'lost' }]
   const passedOn = { ...packet, source: sourceSeen, destination, destinationPort: port }
   return follow(loaded, { node: next, packet: passedOn, ...(answersLost === true && { answersLost }) }, passed + 1)
 }
 
-function podNamed(family: Family, ip: Ip): string | undefined {
+function podAt(family: Family, ip: Ip): { readonly name: string; readonly node: number } | undefined {
   for (let node = 0; node < NODES; node += 1)
     for (let pod = 0; pod < PODS_PER_NODE; pod += 1)
-      if (ADDRESSES[family].pod(node, pod) === ip) return `pod-${node}-${pod}`
+      if (ADDRESSES[family].pod(node, pod) === ip) return { name: `pod-${node}-${pod}`, node }
   return undefined
 }
 
@@ -174,10 +227,6 @@ function nodeOf({ nodes }: Loaded, family: Family, node: number): SimulatedNode 
   const make = nodes.get(`${family} ${node}`)
   if (make === undefined) throw new Error(`nobody gave node ${node} rules`)
   return make()
-}
-
-function makeNode(family: Family, node: number, ruleset: Ruleset): SimulatedNode {
-  return { simulate: createSimulator(ruleset), network: networkOf(family, node) }
 }
 
 /** As laboratory.ts connects it. */
