@@ -24,7 +24,7 @@ export interface Applier {
   readonly suspect: (seen?: SeenKernel) => void
   /** Whether what `bring` writes for the program rests on something that may have changed since it was known. */
   readonly guesses: (program: Program) => boolean
-  readonly read: () => Promise<KernelText>
+  readonly read: KernelAccess['read']
   /** Throws RestoreError, or what `read` throws. */
   readonly bring: (program: Program, options?: BringOptions) => Promise<Applied>
   /**

@@ -58,6 +58,11 @@ export interface DriftLookOptions {
 
 /** Reads 10,000 Services back about 5 times. */
 const MOST_CREDIT_MS = 15_000
+/**
+ * iptables-nft-save begins again whenever somebody writes while it reads, so beside one who writes all the time it may
+ * never end. A sync must not wait for that: 20 seconds are enough for 10,000 Services on a machine ten times too busy.
+ */
+const LOOK_TIMEOUT_MS = 20_000
 /** A look at fixed places costs about this much of a core, however long it waited for one. */
 const SMALL_LOOK_MS = 10
 const NOTHING: LookReport = { findings: [], tookMs: 0 }
@@ -80,7 +85,7 @@ export function createDriftLooks(options: DriftLookOptions): DriftLooks {
   }
   const readBack = async (): Promise<readonly DriftFinding[]> => {
     lastReadVerified = (await watch?.beforeReading()) ?? (() => {})
-    const findings = compare(await applier.read())
+    const findings = compare(await applier.read(LOOK_TIMEOUT_MS))
     if (findings.length === 0) lastReadVerified()
     return findings
   }
@@ -94,7 +99,7 @@ export function createDriftLooks(options: DriftLookOptions): DriftLooks {
   const lookAtAll = async (): Promise<LookReport> => {
     lastReadVerified = () => {}
     const started = now()
-    const kernel = await applier.read()
+    const kernel = await applier.read(LOOK_TIMEOUT_MS)
     const read = digestKernel(kernel)
     const readMs = now() - started
     if (read === digest) return { findings: [], tookMs: readMs }

@@ -243,10 +243,13 @@ function comparedAll(lines: number): Applied {
   return { lines, compared: true, drift: [] }
 }
 
-function tellFirst<T>(read: () => Promise<T>, tell: ((first: T) => void) | undefined): () => Promise<T> {
+function tellFirst<A extends readonly unknown[], T>(
+  read: (...args: A) => Promise<T>,
+  tell: ((first: T) => void) | undefined,
+): (...args: A) => Promise<T> {
   let isFirst = true
-  return async () => {
-    const result = await read()
+  return async (...args) => {
+    const result = await read(...args)
     if (isFirst) tell?.(result)
     isFirst = false
     return result

@@ -1,5 +1,6 @@
 // When damage is noticed, on a machine where reading takes long: time is what the fake tools say that they took.
 import { describe, expect, test } from 'vitest'
+import { CommandError } from '../../src/host/exec.ts'
 import type { HandsCommand } from '../../src/host/hands.ts'
 import { createCompiler, link } from '../../src/index.ts'
 import { printRule } from '../../src/iptables/print-rule.ts'
@@ -20,10 +21,15 @@ function createPlace(variant: IptablesVariant) {
   let time = 0
   let commits = 1
   let reads = 0
+  let endless = false
   const host = createFakeHost()
   const run = (command: HandsCommand) => {
     const [program] = command.argv
     if (program === 'perl') return Promise.resolve({ stdout: sizesOf(host.ruleset()), stderr: '', exitCode: 0 })
+    if (program.endsWith('-save') && endless) {
+      time += command.timeoutMs ?? Number.POSITIVE_INFINITY
+      return Promise.reject(new CommandError(command.argv, { kind: 'timeout', milliseconds: 0 }, ''))
+    }
     if (program.endsWith('-save')) {
       time += READING_MS
       reads += 1
@@ -49,6 +55,11 @@ function createPlace(variant: IptablesVariant) {
     host,
     syncer,
     reads: () => reads,
+    now: () => time,
+    /** From now on reading never ends by itself. */
+    readEndlessly: () => {
+      endless = true
+    },
     foreignWrite: (payload: string) => {
       host.restore(payload)
       commits += 1
@@ -135,6 +146,21 @@ describe.for(['nft', 'legacy'] as const)('looking at iptables-%s', (variant) => 
     expect((await look()).findings).not.toEqual([])
     await syncer.sync(program, NEVER)
     expectDesired(host, program)
+  })
+
+  test('gives up a look that does not end, and syncs go on', async () => {
+    const { host, syncer, foreignWrite, look, now, readEndlessly } = createPlace(variant)
+    const compiler = createCompiler(CONFIG, NODE, 'ipv4')
+    await syncer.sync(compiler(manyServices(4, 2)), NEVER)
+    await look()
+    readEndlessly()
+    foreignWrite('*nat\n-A OUTPUT -m comment --comment foreign -j KUBE-MARK-MASQ\nCOMMIT\n')
+    const before = now()
+    await expect(look()).rejects.toThrow(/-save/)
+    expect(now() - before).toBeLessThan(30_000)
+    const next = compiler(manyServices(5, 2))
+    expect((await syncer.sync(next, NEVER)).kind).toBe('partial')
+    expectDesired(host, next)
   })
 
   test('does not read all the time because strangers write elsewhere all the time', async () => {
