@@ -5,7 +5,8 @@ import { chunkOf, type Program } from '../iptables/program.ts'
 import { printRestore } from '../iptables/restore.ts'
 import { createProgramMeter } from '../iptables/statistics.ts'
 import type { ObjectKey } from '../model/object-name.ts'
-import { createSyncer, type SyncEvent } from '../sync/syncer.ts'
+import type { SyncEvent } from '../sync/sync-event.ts'
+import { createSyncer } from '../sync/syncer.ts'
 import type { Mode, ModeSyncEvent } from './mode.ts'
 
 export const IPTABLES_MODE: Mode<Program> = {

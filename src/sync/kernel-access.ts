@@ -19,7 +19,7 @@ import { type IptablesVariant, toolsOf } from './variant.ts'
 export interface KernelAccess {
   readonly variant: IptablesVariant
   readonly family: Family
-  readonly read: (timeoutMs?: number) => Promise<KernelText>
+  readonly read: (limitMs?: number) => Promise<KernelText>
   /** The rules of some chains of a table, as lines `-A CHAIN ...`: quick, however large the table is. */
   readonly list: (table: TableName, chains: readonly ChainName[]) => Promise<ReadonlySet<string>>
   /** The number of lines written. Throws RestoreError; then assume nothing about what was applied. */
@@ -82,8 +82,8 @@ export function createKernelAccess(
   return {
     variant,
     family,
-    read: async (timeoutMs = READ_TIMEOUT_MS) => {
-      const { stdout } = await hands.run({ argv: [tools.save], timeoutMs })
+    read: async (limitMs = READ_TIMEOUT_MS) => {
+      const { stdout } = await hands.run({ argv: [tools.save], timeoutMs: limitMs })
       return readKernelText(stdout)
     },
     list: async (table, chains) => {

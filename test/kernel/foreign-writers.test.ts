@@ -15,7 +15,8 @@ import {
   printRule,
 } from '../../src/index.ts'
 import type { Ruleset } from '../../src/iptables/rule.ts'
-import { createSyncer, type SyncEvent, type SyncLimits } from '../../src/sync/syncer.ts'
+import type { SyncEvent } from '../../src/sync/sync-event.ts'
+import { createSyncer, type SyncLimits } from '../../src/sync/syncer.ts'
 import { toolsOf } from '../../src/sync/variant.ts'
 import { startForeignWriter } from '../support/foreign-writer.ts'
 import { endpointIps, manyServices, plainNode, serviceEntry, snapshotOf } from '../support/many-services.ts'

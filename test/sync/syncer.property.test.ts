@@ -3,7 +3,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compile, createCompiler, printRule } from '../../src/index.ts'
-import { createSyncer, type SyncEvent } from '../../src/sync/syncer.ts'
+import type { SyncEvent } from '../../src/sync/sync-event.ts'
+import { createSyncer } from '../../src/sync/syncer.ts'
 import { createFakeHost, type FakeFailure, type FakeHostOptions } from '../support/fake-host.ts'
 import { serviceEntry, snapshotOf } from '../support/many-services.ts'
 import {
