@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import {
   assembleSnapshot,
+  canonicalise,
   compile,
   decodeProxyConfig,
   describeNode,
@@ -59,15 +60,14 @@ export function compileFor(objects: readonly object[], saved: string): ReturnTyp
   return compile(snapshot, config, describeNode('node1', undefined, config, host).facts, 'ipv4')
 }
 
-/** By table and chain the rules as one text; in shared chains they may come in any order that has the same meaning. */
+/** By table and chain the rules as one text, in canonical order: in shared chains those of Services may come in any. */
 function chainsOf(ruleset: ReturnType<typeof link>): ReadonlyMap<string, string> {
   const chains = new Map<string, string>()
-  for (const [table, all] of ruleset.tables) {
+  for (const [table, all] of canonicalise(ruleset).tables) {
     for (const [name, { rules }] of all) {
       if (!name.startsWith('KUBE-') || name === 'KUBE-FIREWALL') continue
       const texts = rules.map((rule) => printRule(rule, ruleset.family))
-      const last = texts.at(-1) ?? ''
-      chains.set(`${table} ${name}`, [...texts.slice(0, -1).toSorted(), last].join('\n'))
+      chains.set(`${table} ${name}`, texts.join('\n'))
     }
   }
   return chains

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
+  canonicalise,
   createCompiler,
   defaultProxyConfig,
   describeNode,
@@ -209,13 +210,12 @@ async function ownRules(family: Family): Promise<readonly string[]> {
 /** Jumps that were put back stand at the top of base chains, so there the order does not count. */
 function describeOwn(ruleset: Ruleset): readonly string[] {
   const lines: string[] = []
-  for (const [table, chains] of ruleset.tables) {
+  for (const [table, chains] of canonicalise(ruleset).tables) {
     for (const [chain, { rules }] of chains) {
       const texts = rules.map((rule) => printRule(rule, ruleset.family)).filter((text) => !text.includes('foreign'))
       const isOwn = chain.startsWith('KUBE-')
       if (isOwn) lines.push(`${table} ${chain}`)
-      const ordered =
-        isOwn && !chain.startsWith('KUBE-SERVICES') && chain !== 'KUBE-NODEPORTS' ? texts : texts.toSorted()
+      const ordered = isOwn ? texts : texts.toSorted()
       lines.push(...ordered.map((text, index) => `${table} ${chain} ${index} ${text}`))
     }
   }
