@@ -6,7 +6,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Hands, HandsCommand } from '../../src/host/hands.ts'
 import { startHands } from '../../src/host/hands-client.ts'
-import { createCompiler, defaultProxyConfig } from '../../src/index.ts'
+import { canonicalise, createCompiler, defaultProxyConfig, parseSave, printSave } from '../../src/index.ts'
 import { FAMILIES } from '../../src/model/address.ts'
 import { createGenerations } from '../../src/sync/generations.ts'
 import { createSyncer } from '../../src/sync/syncer.ts'
@@ -148,15 +148,9 @@ function createPlace(variant: IptablesVariant, namespace: NetworkNamespace, hand
     must,
     saves: () => saves,
     /** All of nat, without counters and comments; chains in the order of their names. */
-    rules: (family: (typeof FAMILIES)[number]) => {
-      const lines = must([toolsOf(variant, family).save, '-t', 'nat'])
-        .replaceAll(/ \[\d+:\d+\]$/gm, '')
-        .split('\n')
-      const kept = lines.filter((line) => !line.startsWith('#'))
-      // Within a chain the order counts; a stable sort by chain keeps it.
-      const chainOf = (line: string) => /^(?:-A|:)\s?(\S+)/.exec(line)?.[1] ?? ''
-      return kept.toSorted((a, b) => (chainOf(a) < chainOf(b) ? -1 : chainOf(a) > chainOf(b) ? 1 : 0)).join('\n')
-    },
+    /** In canonical order: lines of Services may come in any. */
+    rules: (family: (typeof FAMILIES)[number]) =>
+      printSave(canonicalise(parseSave(must([toolsOf(variant, family).save, '-t', 'nat']), family).ruleset)),
     startSyncer: (family: (typeof FAMILIES)[number]) =>
       createSyncer({
         hands: { run, ensureCounters: async () => [] },

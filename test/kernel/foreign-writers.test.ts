@@ -31,6 +31,8 @@ const WRITES = LONG ? 1_000 : 100
  * it never ends, whoever asks for it: at 2,000 Services it was ended after 120 s.
  */
 const SERVICES = { nft: 200, legacy: 400 } as const
+/** Chains; all have 8 lines at most. */
+const BATCH_SIZE = 300
 const TIMEOUT_MS = LONG ? 1_800_000 : 600_000
 const LOCK = path.join(tmpdir(), `sluice-foreign-xtables-${process.pid}.lock`)
 const ENV = { ...process.env, XTABLES_LOCKFILE: LOCK }
@@ -143,7 +145,7 @@ describe.for(['nft', 'legacy'] as const)('beside a program that writes with ipta
     },
     {
       limits: 'enough for small restores only',
-      restoreMs: (lines: number) => (lines > 8 * 600 ? 1 : 30_000),
+      restoreMs: (lines: number) => (lines > 8 * BATCH_SIZE ? 1 : 30_000),
       fewestBatches: 3,
     },
   ])(
@@ -153,7 +155,7 @@ describe.for(['nft', 'legacy'] as const)('beside a program that writes with ipta
       const here = place(skip)
       removeOurs(here)
       const writer = await startForeignWriter(here, { variant, pause: '0', env: ENV })
-      const { syncer, events } = startSyncer(here, { restoreMs, batchSize: 600 })
+      const { syncer, events } = startSyncer(here, { restoreMs, batchSize: BATCH_SIZE })
       const program = compiler(manyServices(services, 5))
       for (let attempts = 0; ; attempts += 1) {
         try {
