@@ -13,6 +13,9 @@ const SHARED: ReadonlySet<ChainName> = new Set([
   'KUBE-PROXY-FIREWALL',
 ])
 
+/** Which of these comes first makes no difference. */
+const ACCEPTS_HEALTH_CHECKS = /health check node port" .*-j ACCEPT$/
+
 /** `print` gets the rules with their shared chains sorted. */
 export function comparable(ruleset: Ruleset, print: (ruleset: Ruleset) => string): string {
   const claims: string[] = []
@@ -20,7 +23,8 @@ export function comparable(ruleset: Ruleset, print: (ruleset: Ruleset) => string
     const sorted = [...chains].map(([name, chain]): [ChainName, Chain] => {
       if (!SHARED.has(name)) return [name, chain]
       const texts = chain.rules.map((rule) => printRule(rule, ruleset.family))
-      for (const [claim, owners] of findClaims(texts)) claims.push(`${table} ${name} ${claim}: ${owners.join(' ')}`)
+      const taken = texts.filter((text) => !ACCEPTS_HEALTH_CHECKS.test(text))
+      for (const [claim, owners] of findClaims(taken)) claims.push(`${table} ${name} ${claim}: ${owners.join(' ')}`)
       return [name, { ...chain, rules: sortOwned(chain.rules, texts) }]
     })
     return [table, new Map(sorted)] as const
@@ -30,8 +34,7 @@ export function comparable(ruleset: Ruleset, print: (ruleset: Ruleset) => string
 
 /** Lines of nobody have to stand last: above others they stay where they are, and so do these. */
 function sortOwned(rules: readonly Rule[], texts: readonly string[]): readonly Rule[] {
-  // Which of the lines that accept health checks comes first makes no difference.
-  const names = texts.map((text) => (/health check node port" .*-j ACCEPT$/.test(text) ? text : ownerInText(text)))
+  const names = texts.map((text) => (ACCEPTS_HEALTH_CHECKS.test(text) ? text : ownerInText(text)))
   const owned = names.findIndex((name) => name === undefined)
   const end = owned < 0 ? rules.length : owned
   if (names.slice(end).some((name) => name !== undefined)) return rules
