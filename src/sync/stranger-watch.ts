@@ -4,7 +4,9 @@
 // 2. The fingerprint of our chains, which holds how many rules each has and how many lead to it, against the one taken
 //    when all was as it was left: whoever wrote, wrote elsewhere. About 1.5 us for each chain.
 // 3. Reading everything, as the read-back does.
-// 2 and 3 have a credit of time, so that strangers who write all the time can't make looking dear.
+// 2 and 3 have a credit of time, so that strangers who write all the time can't make looking dear. The fingerprint of what
+// was left is taken some looks after our last change only: at 10,000 Services it takes half a second, which each change
+// would pay, and the next one might have to wait for.
 import type { Credit } from './credit.ts'
 import type { Generations } from './generations.ts'
 
@@ -24,10 +26,14 @@ export interface StrangerOptions {
   readonly credit: Credit
 }
 
+/** Without a change of ours between them. */
+const QUIET_LOOKS = 5
+
 export function createStrangerWatch({ generations, fingerprint, credit }: StrangerOptions): StrangerWatch {
   /** What `generations` said when all was as it had been left. */
   let verified: number | undefined
   let left: string | undefined
+  let quietLooks = 0
 
   /** Undefined when a stranger wrote while it was taken. One that shows damage was needed. */
   const takeFingerprint = async (strangers: number): Promise<string | undefined> => {
@@ -37,18 +43,23 @@ export function createStrangerWatch({ generations, fingerprint, credit }: Strang
   return {
     beforeReading: async () => {
       const strangers = await generations.look()
+      const isQuiet = strangers !== undefined && quietLooks >= QUIET_LOOKS && credit.isLeft()
+      const taken = isQuiet ? await takeFingerprint(strangers) : undefined
       return () => {
         verified = strangers
+        left = taken ?? left
       }
     },
     wrote: () => {
       left = undefined
+      quietLooks = 0
     },
     look: async () => {
+      quietLooks += 1
       const strangers = await generations.look()
       if (strangers === undefined) return 'unknown'
       if (strangers === verified) {
-        if (left === undefined && credit.isLeft()) left = await takeFingerprint(strangers)
+        if (left === undefined && quietLooks >= QUIET_LOOKS && credit.isLeft()) left = await takeFingerprint(strangers)
         return 'unchanged'
       }
       if (!credit.isLeft()) return 'later'
