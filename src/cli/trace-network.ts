@@ -59,7 +59,7 @@ function readInterfaces(source: RuleSource, host: string | undefined): readonly 
 }
 
 /** The networks that rules of kube-proxy take for that of pods: what they don't masquerade on the way to a cluster IP. */
-export function podNetworkOf({ tables }: Ruleset): readonly Cidr[] {
+function podNetworkOf({ tables }: Ruleset): readonly Cidr[] {
   for (const [name, { rules }] of tables.get('nat') ?? []) {
     // The last one is that of IPVS mode.
     if (!name.startsWith('KUBE-SVC-') && !name.startsWith('KUBE-SVL-') && name !== SERVICES) continue

@@ -28,7 +28,7 @@ export function printIpsetSave(sets: Iterable<PrintableSet>): string {
  * Type and options as `ipset save` prints them behind the name, without bucketsize and initval:
  * `hash:ip,port family inet hashsize 1024 maxelem 65536`.
  */
-export function defineSet({ type, family, maxelem }: SetHeader): string {
+function defineSet({ type, family, maxelem }: SetHeader): string {
   if (type === 'bitmap:port') return `${type} range 0-65535`
   const inet = family === 'ipv6' ? 'inet6' : 'inet'
   return `${type} family ${inet} hashsize ${HASH_SIZE}${maxelem === undefined ? '' : ` maxelem ${maxelem}`}`

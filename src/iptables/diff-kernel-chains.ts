@@ -26,7 +26,7 @@ export interface OpenTable {
   readonly retired: ReadonlySet<ChainName>
   /** The lines of that mode's jumps, which are deleted as well. */
   readonly retiredJumps: ReadonlySet<string>
-  /** Owners whose lines must stand in the order of the program, once asked for. */
+  /** Owners whose lines must stand in the order of the program; looked for when first asked. */
   readonly rivals: () => ReadonlySet<string>
   readonly change: OpenChange
   readonly findings: DriftFinding[]

@@ -13,7 +13,7 @@ import {
   insertMissingRules,
   type OpenTable,
 } from './diff-kernel-chains.ts'
-import { rivalOwners } from './diff-programs.ts'
+import { rivalOwners } from './diff-shared.ts'
 import type { DriftFinding } from './drift-finding.ts'
 import type { KernelChain, KernelText } from './kernel-text.ts'
 import { createLazyChains } from './lazy-chains.ts'
@@ -31,7 +31,12 @@ export interface KernelDiff extends RulesetChange {
 /** The change that makes the kernel hold the program, and what it repairs. */
 export function diffKernel(program: Program, kernel: KernelText): KernelDiff {
   const findings: DriftFinding[] = []
-  const tables = new Map(TABLES.map((name) => [name, openTable(name, program, kernel, findings)]))
+  let found: ReadonlySet<string> | undefined
+  const rivals = () => {
+    found ??= rivalOwners(program)
+    return found
+  }
+  const tables = new Map(TABLES.map((name) => [name, openTable(name, { program, kernel, findings, rivals })]))
   const entries = compareServices(program, tables)
   for (const { table: name, name: chain, rules } of program.static.chains) {
     const table = tables.get(name)
@@ -52,7 +57,9 @@ export function diffKernel(program: Program, kernel: KernelText): KernelDiff {
 /** In the order in which they are written. */
 const TABLES: readonly TableName[] = ['mangle', 'filter', 'nat']
 
-function openTable(name: TableName, program: Program, kernel: KernelText, findings: DriftFinding[]): OpenTable {
+type Comparison = Pick<OpenTable, 'findings' | 'rivals'> & { readonly program: Program; readonly kernel: KernelText }
+
+function openTable(name: TableName, { program, kernel, findings, rivals }: Comparison): OpenTable {
   return {
     name,
     family: program.family,
@@ -65,7 +72,7 @@ function openTable(name: TableName, program: Program, kernel: KernelText, findin
         .filter((jump) => jump.table === name)
         .map(({ chain, rule }) => printRuleLine(`-A ${chain}`, rule, program.family)),
     ),
-    rivals: () => rivalOwners(program),
+    rivals,
     change: openChange(program),
     findings,
   }

@@ -7,12 +7,11 @@ import { compareServicePorts } from '../resolve/resolver.ts'
 import type { Chunk, Entry } from './chunk.ts'
 import { diffRulesets } from './diff.ts'
 import { sameRule, sameRules } from './diff-rules.ts'
-import { editOwnRules } from './diff-shared.ts'
+import { editOwnRules, rivalOwners } from './diff-shared.ts'
 import { isSharedChain, link } from './link.ts'
 import { chunkOf, type Program } from './program.ts'
 import type { RuleEdit, RulesetChange, TableChange } from './restore.ts'
 import type { ChainName, Rule, TableName } from './rule.ts'
-import { ownerOf } from './service.ts'
 
 /** The change that brings a kernel that holds `before` to `desired`; quick for Programs of one compiler. */
 export function diffPrograms(desired: Program, before: Program): RulesetChange {
@@ -29,11 +28,6 @@ export function diffPrograms(desired: Program, before: Program): RulesetChange {
   for (const { wanted, present } of changed) addChainChanges(tables, wanted, present, desired)
   addEntryChanges(tables, changed, desired)
   return { family: desired.family, tables }
-}
-
-/** `ns1/svc1:p80 tcp` of those whose lines must stand in the order of the program. */
-export function rivalOwners({ servicePorts }: Program): ReadonlySet<string> {
-  return new Set([...findRivals(servicePorts)].map(ownerOf))
 }
 
 interface MutableTableChange extends TableChange {
@@ -111,9 +105,8 @@ function addEntryChanges(
   changed: readonly ChangedChunk[],
   desired: Program,
 ): void {
-  const isEdited = ({ wanted, present }: ChangedChunk) => !sameEntries(wanted.entries, present.entries, desired.family)
-  const edited = changed.filter(isEdited)
-  const coming = changed.flatMap((chunk) => (chunk.port && (chunk.comes || isEdited(chunk)) ? chunk.port : []))
+  const edited = changed.filter(({ wanted, present }) => !sameEntries(wanted.entries, present.entries, desired.family))
+  const coming = [...changed.filter(({ comes }) => comes), ...edited].flatMap(({ port }) => port ?? [])
   const rivals = haveRivals(coming, desired.servicePorts) ? findRivals(desired.servicePorts) : NO_PORTS
   const replaced = [...rivals].map((port) => edited.find((chunk) => chunk.port === port) ?? unchanged(port, desired))
   const inserts: { readonly table: TableName; readonly edits: readonly RuleEdit[] }[] = []

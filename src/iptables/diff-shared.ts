@@ -6,16 +6,24 @@
 // 3. What is added goes to the top. For `-I CHAIN 1` iptables-nft-restore reads nothing, for any other number the whole
 //    chain: with 10,000 Services that takes three times as long as the rest of the change.
 import type { Family } from '../model/address.ts'
+import { findRivals } from '../resolve/conflicts.ts'
 import { ownerInText } from './drift-finding.ts'
 import { printRule } from './print-rule.ts'
+import type { Program } from './program.ts'
 import type { RuleEdit } from './restore.ts'
 import type { ChainName, Rule } from './rule.ts'
+import { ownerOf } from './service.ts'
 
 export interface SharedChain {
   readonly chain: ChainName
   readonly family: Family
   /** ServicePorts, `ns1/svc1:p80 tcp`, that claim what another one claims too. */
   readonly rivals: ReadonlySet<string>
+}
+
+/** The rivals of a program. It walks over all its ServicePorts. */
+export function rivalOwners({ servicePorts }: Program): SharedChain['rivals'] {
+  return new Set([...findRivals(servicePorts)].map(ownerOf))
 }
 
 /** In the order in which they are done; every number holds when its turn comes. Equal rules are deleted first to last. */

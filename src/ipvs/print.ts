@@ -40,7 +40,7 @@ export function virtualServerOptions(virtualServer: VirtualServer): string {
 }
 
 /** What stands behind a real server's address: `-m -w 1`. */
-export function realServerOptions({ weight }: Pick<RealServer, 'weight'>): string {
+function realServerOptions({ weight }: Pick<RealServer, 'weight'>): string {
   return `-m -w ${weight}`
 }
 

@@ -4,7 +4,7 @@ import type { Family } from '../model/address.ts'
 
 /** `error`: traffic goes wrong. `warning`: it does for some, or may soon. `notice`: of no effect, and worth to know. */
 export type FindingSeverity = 'error' | 'warning' | 'notice'
-export const FINDING_SEVERITIES: readonly FindingSeverity[] = ['error', 'warning', 'notice']
+const FINDING_SEVERITIES: readonly FindingSeverity[] = ['error', 'warning', 'notice']
 
 export type FindingKind =
   | 'missing-chain'

@@ -32,7 +32,7 @@ function makeTest(cidr: Cidr): NetworkTest {
 }
 
 /** The address as a number of 32 or 128 bits. */
-export function addressNumber(ip: Ip): bigint {
+function addressNumber(ip: Ip): bigint {
   const known = NUMBERS.get(ip)
   if (known !== undefined) return known
   const number = ip.includes(':') ? ipv6Number(ip) : ipv4Number(ip)

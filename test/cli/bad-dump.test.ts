@@ -1,21 +1,12 @@
 // Saved rules that are none, half or of another mode, through every command that reads them: the error names the file
 // and what to give instead, and the exit code is 2.
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Folder, temporaryFolder } from '../support/kubeconfig-file.ts'
-import { type Ended, reported, sluice } from './command.ts'
+import { describe, expect, test } from 'vitest'
+import { type Ended, sluice } from './command.ts'
+import { useOwnHome } from './own-home.ts'
 
-let folder: Folder
-beforeEach(() => {
-  folder = temporaryFolder()
-  vi.stubEnv('HOME', folder.path)
-  vi.stubEnv('KUBECONFIG', '')
-  vi.stubEnv('KUBERNETES_SERVICE_HOST', '')
-})
-afterEach(() => {
-  vi.unstubAllEnvs()
-  folder[Symbol.dispose]()
-})
+const home = useOwnHome()
+const { folder } = home
 
 const CLUSTER = `apiVersion: v1
 kind: Node
@@ -57,7 +48,7 @@ function run(command: readonly string[], ...more: readonly string[]): Promise<En
 
 /** What it reported, with the folder left out of paths. */
 function said(ended: Ended): string {
-  return reported(ended).join('\n').replaceAll(`${folder.path}/`, '')
+  return home.said(ended).join('\n')
 }
 
 const BAD: readonly (readonly [what: string, text: string, message: RegExp])[] = [
