@@ -71,8 +71,6 @@ export function createDriftLooks(options: DriftLookOptions): DriftLooks {
   const { hands, variant, family, now, applier, strangers } = options
   const credit = createCredit({ share: options.probeShare ?? READ_BACK_SHARE, most: MOST_CREDIT_MS, now })
   const watch = variant === 'legacy' ? watchSizes(options, credit) : strangers && watchRules(strangers, family, credit)
-  /** Of a kernel that held what is believed; where iptables-legacy can't be asked. */
-  let digest: string | undefined
   /** For the sync that repairs what was read last. */
   let lastReadVerified = () => {}
 
@@ -83,6 +81,7 @@ export function createDriftLooks(options: DriftLookOptions): DriftLooks {
     if (change.findings.length > 0) applier.suspect({ kernel, change })
     return change.findings
   }
+  const whole = createWholeLook(options, credit, compare)
   const readBack = async (): Promise<readonly DriftFinding[]> => {
     lastReadVerified = (await watch?.beforeReading()) ?? (() => {})
     const findings = compare(await applier.read(LOOK_TIMEOUT_MS))
@@ -95,24 +94,14 @@ export function createDriftLooks(options: DriftLookOptions): DriftLooks {
     if (findings.length > 0) applier.suspect()
     return { findings, tookMs: SMALL_LOOK_MS }
   }
-  /** Comparing is needed after each write of ours and of strangers: no reason to look later while there is credit. */
-  const lookAtAll = async (): Promise<LookReport> => {
-    lastReadVerified = () => {}
-    const started = now()
-    const kernel = await applier.read(LOOK_TIMEOUT_MS)
-    const read = digestKernel(kernel)
-    const readMs = now() - started
-    if (read === digest) return { findings: [], tookMs: readMs }
-    const isPaid = credit.isLeft()
-    const findings = isPaid ? await credit.spend(async () => compare(kernel)) : compare(kernel)
-    if (findings.length === 0) digest = read
-    return { findings, tookMs: isPaid ? readMs : now() - started }
-  }
   const frequent = async (): Promise<LookReport> => {
     if (applier.believed() === undefined) return NOTHING
     const seen = (await watch?.look()) ?? 'unknown'
     if (seen === 'unchanged') return { findings: [], tookMs: SMALL_LOOK_MS }
-    if (seen === 'unknown' && variant === 'legacy') return lookAtAll()
+    if (seen === 'unknown' && variant === 'legacy') {
+      lastReadVerified = () => {}
+      return whole.look()
+    }
     // What iptables-nft shows of its fixed chains is cheap, and enough to begin the repair; iptables-legacy reads it all.
     const report = variant === 'nft' ? await lookAtFixed() : { findings: [], tookMs: SMALL_LOOK_MS }
     if (seen !== 'read' || report.findings.length > 0) return report
@@ -131,8 +120,34 @@ export function createDriftLooks(options: DriftLookOptions): DriftLooks {
       return (applier.believed() === undefined ? await watch?.beforeReading() : undefined) ?? (() => {})
     },
     wrote: () => {
-      digest = undefined
+      whole.wrote()
       watch?.wrote()
+    },
+  }
+}
+
+/** Reads everything, and compares it when its digest is not that of a kernel that held what is believed. */
+function createWholeLook(
+  { applier, now }: Pick<DriftLookOptions, 'applier' | 'now'>,
+  credit: Credit,
+  compare: (kernel: KernelText) => readonly DriftFinding[],
+): { readonly look: () => Promise<LookReport>; readonly wrote: () => void } {
+  let digest: string | undefined
+  return {
+    /** Comparing is needed after each write of ours and of strangers: no reason to look later while there is credit. */
+    look: async () => {
+      const started = now()
+      const kernel = await applier.read(LOOK_TIMEOUT_MS)
+      const read = digestKernel(kernel)
+      const readMs = now() - started
+      if (read === digest) return { findings: [], tookMs: readMs }
+      const isPaid = credit.isLeft()
+      const findings = isPaid ? await credit.spend(async () => compare(kernel)) : compare(kernel)
+      if (findings.length === 0) digest = read
+      return { findings, tookMs: isPaid ? readMs : now() - started }
+    },
+    wrote: () => {
+      digest = undefined
     },
   }
 }
